@@ -32,8 +32,10 @@ bool frame_reader_partial(const struct frame_reader *reader);
 /* Takes from the `length` bytes at `data` what makes one frame whole; *ret_used says how many were
  * taken, always. Returns 1 when a frame is whole: *ret_frame and *ret_frame_length (0 is possible)
  * point to it, inside `data` where it was there in one piece, else inside the reader; valid until
- * the next call. 0 when everything was taken and no frame is whole. -EBADMSG for a padded or
- * overlong varint, -EMSGSIZE for a length above the limit: the stream is lost. -ENOMEM. */
+ * the next call, which frees a frame of the reader's own: call until 0 comes, also with nothing
+ * left. 0 when everything was taken and no frame is whole. -EBADMSG for a padded or overlong
+ * varint, -EMSGSIZE for a length above the limit, -ENOMEM: the stream is lost, only fini is left.
+ */
 int frame_reader_next(struct frame_reader *reader, const uint8_t *data, size_t length,
 		      size_t *ret_used, const uint8_t **ret_frame, size_t *ret_frame_length);
 

@@ -36,6 +36,8 @@
 #define WIRE_ATTEMPTS_MAX 16u
 #define WIRE_LIST_MAX 256u
 #define WIRE_LIST_URL_MAX 512u
+#define WIRE_REASONS_MAX 64u
+#define WIRE_ORIGINS_MAX 256u
 
 /* Borrowed bytes; not NUL-terminated. Strings that the schema calls `string` are given as
  * NUL-terminated `const char *`, never NULL after decoding ("" if absent). */
@@ -394,8 +396,8 @@ struct wire_server_frame {
 
 /* Decodes one frame (without its length prefix). 0 and *ret_frame, which points into memory of its
  * own (the input may go) and is freed with wire_*_frame_free(). -EBADMSG: no such message, or a
- * documented limit is broken; *ret_why then says which field and limit, a static string. -ENOMEM.
- */
+ * documented limit is broken, or a string is not UTF-8 or contains NUL; *ret_why (never a NULL
+ * pointer) then says which field and limit, a static string. -ENOMEM. */
 int wire_client_frame_decode(const uint8_t *data, size_t length,
 			     struct wire_client_frame **ret_frame, const char **ret_why);
 void wire_client_frame_free(struct wire_client_frame *frame);
@@ -404,8 +406,13 @@ int wire_server_frame_decode(const uint8_t *data, size_t length,
 void wire_server_frame_free(struct wire_server_frame *frame);
 
 /* Encodes one frame, length prefix included. 0 and *ret_data (free() it) and *ret_length; -EMSGSIZE
- * when longer than that direction allows, -EINVAL for kind UNKNOWN, -ENOMEM. Checks no other limit:
- * the receiver does. */
+ * when longer than that direction allows (a long list: try with fewer jobs and `more`), -EINVAL for
+ * kind UNKNOWN, -ENOMEM. A string that is a NULL pointer is an empty one.
+ *
+ * The client's encoder checks no other limit, the receiver does; but a string that is not UTF-8 is
+ * -EINVAL, because the receiver would end the whole conversation. The daemon's encoder makes texts
+ * fit, because they may come from an origin or another client: '?' for each byte that is not UTF-8,
+ * and Failure, Warning and Goodbye texts cut to WIRE_TEXT_MAX, JobInfo.url to WIRE_LIST_URL_MAX. */
 int wire_client_frame_encode(const struct wire_client_frame *frame, uint8_t **ret_data,
 			     size_t *ret_length);
 int wire_server_frame_encode(const struct wire_server_frame *frame, uint8_t **ret_data,
