@@ -4,6 +4,10 @@
  * its drop-ins, and the struct that the rest of the daemon reads. `fetchd --help`, fetchd.conf(5)
  * and the commented default file all come from this table; a test compares them.
  *
+ * The syntax of the file is inih's: sections, KEY = VALUE, comments behind '#' or ';' at the start
+ * of a line and behind " ;" anywhere. A line that begins with a blank continues the list above it,
+ * and nothing else can be continued.
+ *
  * A configuration is immutable once loaded; a reload loads another one and swaps the pointer.
  */
 #pragma once
@@ -94,11 +98,14 @@ struct config_key {
 	enum config_type type;
 	const char *fallback; /* the default, as one would write it */
 	uint64_t min,
-		max;      /* of numbers, in the stored unit; for strings and lists: of the length */
-	bool zero_is_off; /* 0 is allowed below min and means "no limit" */
-	bool needs_restart; /* a reload cannot change it: it warns and keeps the old value */
+		max; /* of numbers, in the stored unit; for strings and lists: of the length */
+	unsigned max_items; /* of a list; 0: any number */
+	bool zero_is_off;   /* 0 is allowed below min and means "no limit" */
 	const char *doc;    /* one or more sentences */
 	size_t offset;      /* of the field in struct config */
+	/* What strings and list items must look like: NULL if `text` is good, else what is wrong
+	 * with it. NULL: anything without control characters. */
+	const char *(*check)(const char *text);
 };
 
 /* The table, `*ret_count` entries, grouped by section. */
@@ -116,8 +123,8 @@ void config_free(struct config *config);
 /* Reads `path`, then the files "*.conf" in the folder `path` + ".d" in the order of their names,
  * later ones winning. `path` NULL: the defaults. `required`: a missing `path` is an error,
  * otherwise it is as if empty (drop-ins still count). Unknown sections and keys, bad values, values
- * out of range, a key given twice in one file, lines that are no INI: all errors. Returns 0 and
- * sets *ret_config, or a negative errno and sets *ret_error. */
+ * out of range, a key given twice in one file, lines that are no INI, values that contradict each
+ * other: all errors. Returns 0 and sets *ret_config, or a negative errno and sets *ret_error. */
 int config_load(const char *path, bool required, struct config **ret_config,
 		struct config_error *ret_error);
 
@@ -128,6 +135,15 @@ int config_set(struct config *config, const struct config_key *key, const char *
 
 /* Writes the table as a commented default configuration file. */
 void config_print_default(void (*write)(void *ctx, const char *text), void *ctx);
+/* Writes the table as the part of fetchd.conf(5) that describes the keys, in scdoc's syntax. */
+void config_print_man(void (*write)(void *ctx, const char *text), void *ctx);
 
-/* Is `item` in `list` (blanks or commas between items)? ASCII case is ignored. */
+/* Prints a number of `type` as one would write it: "256K", "4min", "30". Returns buffer. */
+const char *config_print_value(enum config_type type, uint64_t value, char buffer[32]);
+
+/* The next item at or behind *cursor (blanks or commas between items): true, and *ret_item and
+ * *ret_length (not NUL-terminated), and *cursor moves on; false at the end. `cursor` starts as the
+ * list; NULL is an empty list. */
+bool config_list_next(const char **cursor, const char **ret_item, size_t *ret_length);
+/* Is `item` in `list`? ASCII case is ignored. */
 bool config_list_contains(const char *list, const char *item);

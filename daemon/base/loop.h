@@ -3,6 +3,9 @@
  * The event loop: one thread, descriptors, timers, signals, and tasks that run at the end of a
  * dispatch round. The only place that knows libev.
  *
+ * In a round, signals and descriptors come before timers, so that nothing times out while its data
+ * has already arrived; then come the tasks.
+ *
  * Re-entrancy: every handle may be stopped or freed from inside any callback, its own included;
  * after that no callback of it comes. No callback is ever called from inside the call that
  * registers it. Objects that free themselves from inside a callback hand their memory to
@@ -18,13 +21,15 @@ struct loop;
 
 /* NULL when out of memory. */
 struct loop *loop_new(void);
-/* All watchers must be stopped. Runs pending loop_free_later() frees. NULL is fine. */
+/* All handles must be stopped and no task queued (asserted). Runs pending loop_free_later() frees.
+ * NULL is fine. */
 void loop_free(struct loop *loop);
 /* Runs until loop_stop(), or until nothing is left to wait for. */
 void loop_run(struct loop *loop);
-/* One round; `wait` says whether to block until something happens. For tests and for shutdown. */
+/* One round; `wait` says whether to block until something happens. For tests and for shutdown. Like
+ * loop_run(), not from inside a callback. */
 void loop_run_once(struct loop *loop, bool wait);
-/* Makes loop_run() return after this round. */
+/* Makes loop_run() return after this round; called before it, after its first one. */
 void loop_stop(struct loop *loop);
 
 /* Monotonic clock, read once per round: for deadlines. */
@@ -53,8 +58,9 @@ struct loop_io {
 	void *watcher[8]; /* storage for libev's watcher: loop.c asserts that it fits */
 };
 
-/* Begins to watch `fd` (borrowed; stop before closing it) for `events`, a set of LOOP_READ and
- * LOOP_WRITE. Level triggered. `events` 0 is allowed: registered, nothing watched. */
+/* Begins to watch `fd` (borrowed; stop before closing it: libev may assert otherwise) for `events`,
+ * a set of LOOP_READ and LOOP_WRITE. Level triggered. `events` 0 is allowed: registered, nothing
+ * watched, hang-ups neither, and no reason for loop_run() to go on. */
 void loop_io_start(struct loop_io *io, struct loop *loop, int fd, unsigned events,
 		   void (*callback)(void *ctx, unsigned events), void *ctx);
 /* Changes what is watched; cheap when nothing changes. */
@@ -87,7 +93,8 @@ struct loop_signal {
 	void *watcher[8];
 };
 
-/* Does not keep loop_run() alive by itself. */
+/* Does not keep loop_run() alive by itself. A signal belongs to one loop at a time; once stopped,
+ * it has its default action. */
 void loop_signal_start(struct loop_signal *signal, struct loop *loop, int number,
 		       void (*callback)(void *ctx, int signal), void *ctx);
 void loop_signal_stop(struct loop_signal *signal);

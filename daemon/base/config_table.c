@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The one table of configuration keys. Everything that is said about a key anywhere is said here.
+ */
+#include "base/config_internal.h"
+
+#include <string.h>
+
+#define KIB UINT64_C(1024)
+#define MIB (UINT64_C(1024) * KIB)
+#define GIB (UINT64_C(1024) * MIB)
+#define PIB (UINT64_C(1024) * UINT64_C(1024) * GIB)
+#define SECOND UINT64_C(1000)
+#define MINUTE (UINT64_C(60) * SECOND)
+#define HOUR (UINT64_C(60) * MINUTE)
+#define DAY (UINT64_C(24) * HOUR)
+
+#define KEY(in, key, field) \
+	.section = #in, .name = #key, .offset = offsetof(struct config, in.field)
+#define COUNT(in, key) KEY(in, key, key), .type = CONFIG_COUNT
+#define SIZE(in, key) KEY(in, key, key), .type = CONFIG_SIZE
+#define DURATION(in, key) KEY(in, key, key##_ms), .type = CONFIG_DURATION
+#define STRING(in, key) KEY(in, key, key), .type = CONFIG_STRING
+#define LIST(in, key) KEY(in, key, key), .type = CONFIG_LIST
+
+static const struct config_key table[] = {
+	/* ---- daemon ---- */
+	{KEY(daemon, log_level, log_level), .type = CONFIG_LOG_LEVEL, .fallback = "info",
+	 .doc = "What is logged: error, warning, info or debug, each with all before it. The "
+		"option --log-level takes precedence."},
+	{DURATION(daemon, drain_timeout), .fallback = "30s", .min = 0, .max = HOUR,
+	 .doc = "How long jobs may go on after SIGTERM, which lets no new ones in. Those still "
+		"open then are closed with SHUTDOWN. A second SIGTERM ends the wait."},
+	/* ---- dns ---- */
+	{LIST(dns, servers), .fallback = "", .max = 1024, .max_items = 16,
+	 .check = config_check_address,
+	 .doc = "Name servers to ask instead of those of the system: addresses, each with an "
+		"optional port, as in 192.0.2.1, 192.0.2.1:5353, 2001:db8::1 or "
+		"[2001:db8::1]:5353. At most 16. Empty: what /etc/resolv.conf says."},
+	{DURATION(dns, timeout), .fallback = "2s", .min = 100, .max = MINUTE,
+	 .doc = "How long one try waits for a name server's answer. Later rounds of tries wait "
+		"longer."},
+	{COUNT(dns, tries), .fallback = "3", .min = 1, .max = 10,
+	 .doc = "How often each name server is asked before the lookup fails."},
+	/* ---- tls ---- */
+	{STRING(tls, ca_file), .fallback = "", .max = 4096, .check = config_check_path,
+	 .doc = "A file of CA certificates in PEM, by its absolute path. Only these are trusted "
+		"then. Empty: the system's trust store."},
+	{STRING(tls, priority),
+	 .fallback = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-CIPHER-ALL:+AES-128-GCM:"
+		     "+AES-256-GCM:+CHACHA20-POLY1305",
+	 .min = 1, .max = 1024,
+	 .doc = "Protocol versions and ciphers, as a GnuTLS priority string. HTTP/2 needs TLS 1.2 "
+		"or later with an AEAD cipher."},
+	/* ---- pool ---- */
+	{COUNT(pool, max_connections), .fallback = "256", .min = 1, .max = 65536,
+	 .doc = "Connections at most, over all origins. At this number an idle one is closed to "
+		"make place; when none is idle, jobs wait."},
+	{COUNT(pool, max_connections_per_origin), .fallback = "4", .min = 1, .max = 64,
+	 .doc = "Connections to one origin at most. Another one is opened only when those that "
+		"exist have no stream left."},
+	{COUNT(pool, max_streams_per_connection), .fallback = "100", .min = 1, .max = 10000,
+	 .doc = "Streams at once on one connection at most. The server's own limit holds when it "
+		"is lower."},
+	{COUNT(pool, max_origins), .fallback = "4096", .min = 1, .max = 1000000,
+	 .doc = "Origins that are remembered at most, those with connections or waiting jobs "
+		"included. A job for one more is refused."},
+	{DURATION(pool, connect_timeout), .fallback = "20s", .min = 100, .max = 10 * MINUTE,
+	 .doc = "How long a new connection may take: name lookup, TCP and TLS together."},
+	{DURATION(pool, idle_timeout), .fallback = "240s", .min = SECOND, .max = DAY,
+	 .doc = "How long a connection without streams is kept for later jobs."},
+	{LIST(pool, h2c_hosts), .fallback = "", .max = 16384, .check = config_check_host,
+	 .doc = "Hosts for which http:// URLs are allowed. They are spoken to in HTTP/2 without "
+		"TLS, with prior knowledge. Each is a host, for all of its ports, or host:port; an "
+		"IPv6 address has brackets when a port follows. Names must match exactly, and "
+		"international ones are written in their ASCII form. Empty: no http:// at all."},
+	/* ---- http ---- */
+	{SIZE(http, stream_window), .fallback = "512K", .min = 64 * KIB, .max = 16 * MIB,
+	 .doc = "HTTP/2 flow-control window of a stream: the most body bytes that are buffered for "
+		"one job. On a path with a long round trip it bounds the rate of one job. A reload "
+		"applies to new connections."},
+	{SIZE(http, connection_window), .fallback = "16M", .min = MIB, .max = GIB,
+	 .doc = "HTTP/2 flow-control window of a connection, for all its streams together. A "
+		"reload applies to new connections."},
+	{SIZE(http, max_frame_size), .fallback = "16K", .min = 16 * KIB, .max = MIB,
+	 .doc = "Largest HTTP/2 frame that servers may send. A reload applies to new connections."},
+	{SIZE(http, max_header_list), .fallback = "64K", .min = 4 * KIB, .max = 96 * KIB,
+	 .doc = "Largest header section of a response, counted as in RFC 9113, section 6.5.2: "
+		"names, values, and 32 bytes for each field. A larger one ends the job with "
+		"HEADERS_TOO_LARGE."},
+	{COUNT(http, max_headers), .fallback = "256", .min = 16, .max = 4096,
+	 .doc = "Header fields in a response at most. More end the job with HEADERS_TOO_LARGE."},
+	{COUNT(http, max_informational), .fallback = "32", .min = 0, .max = 1000,
+	 .doc = "Informational responses (1xx) to one request at most. More end the job with "
+		"TOO_MANY_INFORMATIONAL."},
+	{STRING(http, user_agent), .fallback = "fetchd/" FETCHD_VERSION, .max = 128,
+	 .check = config_check_field_value,
+	 .doc = "The user-agent field of requests that bring none of their own. Empty: none is "
+		"sent."},
+	/* ---- job ---- */
+	{SIZE(job, max_size), .fallback = "1G", .min = 1, .max = PIB, .zero_is_off = true,
+	 .doc = "Largest response body of a job that names no limit of its own."},
+	{SIZE(job, warn_size), .fallback = "32M", .min = 1, .max = PIB, .zero_is_off = true,
+	 .doc = "A job whose body is larger than this gets a warning, if it names no limit of its "
+		"own."},
+	{DURATION(job, queue_timeout), .fallback = "0", .min = 1, .max = 365 * DAY,
+	 .zero_is_off = true,
+	 .doc = "How long a job may wait until its request is handed to a connection, whatever it "
+		"waits for. A job can name its own."},
+	{DURATION(job, connect_timeout), .fallback = "0", .min = 1, .max = 365 * DAY,
+	 .zero_is_off = true,
+	 .doc = "How long a job may wait for a connection when its origin has none. A job can name "
+		"its own. pool.connect_timeout bounds each new connection in any case."},
+	{DURATION(job, first_byte_timeout), .fallback = "60s", .min = 1, .max = 365 * DAY,
+	 .zero_is_off = true,
+	 .doc = "How long the response's head may take from the request on. A job can name its "
+		"own."},
+	{DURATION(job, stall_timeout), .fallback = "60s", .min = 1, .max = 365 * DAY,
+	 .zero_is_off = true,
+	 .doc = "How long a job's stream may go without a byte in either direction. Time in which "
+		"the client itself holds it back does not count. A job can name its own."},
+	{DURATION(job, total_timeout), .fallback = "0", .min = 1, .max = 365 * DAY,
+	 .zero_is_off = true, .doc = "How long a job may take altogether. A job can name its own."},
+	{DURATION(job, client_timeout), .fallback = "10min", .min = 1, .max = 365 * DAY,
+	 .zero_is_off = true,
+	 .doc = "How long a client may leave a job without credit while body bytes wait for it."},
+	{COUNT(job, max_attempts), .fallback = "4", .min = 1, .max = 16,
+	 .doc = "How often one job is tried at most: the first attempt, replays and retries "
+		"together."},
+	{DURATION(job, backoff), .fallback = "500ms", .min = 10, .max = HOUR,
+	 .doc = "Longest wait before the first retry; it doubles with each further one. The wait "
+		"itself is random below that."},
+	{DURATION(job, max_backoff), .fallback = "60s", .min = 10, .max = DAY,
+	 .doc = "Where the doubling of job.backoff ends. A server that asks for a longer wait than "
+		"this is not tried again."},
+	/* ---- ipc ---- */
+	{COUNT(ipc, max_clients), .fallback = "1024", .min = 1, .max = 100000,
+	 .doc = "Client connections at most."},
+	{COUNT(ipc, max_clients_per_uid), .fallback = "512", .min = 1, .max = 100000,
+	 .doc = "Client connections of one user at most."},
+	{COUNT(ipc, max_jobs), .fallback = "100000", .min = 1, .max = 10000000,
+	 .doc = "Jobs at most, waiting ones included."},
+	{COUNT(ipc, max_jobs_per_client), .fallback = "10000", .min = 1, .max = 10000000,
+	 .doc = "Jobs of one client connection at most."},
+	{COUNT(ipc, max_jobs_per_uid), .fallback = "20000", .min = 1, .max = 10000000,
+	 .doc = "Jobs of one user at most, over all connections."},
+	{DURATION(ipc, hello_timeout), .fallback = "5s", .min = 100, .max = MINUTE,
+	 .doc = "How long a new client may take to say hello."},
+	{DURATION(ipc, frame_timeout), .fallback = "30s", .min = 100, .max = HOUR,
+	 .doc = "How long a client may take to finish a frame that it has begun."},
+	{SIZE(ipc, output_buffer), .fallback = "256K", .min = 64 * KIB, .max = 16 * MIB,
+	 .doc = "Body bytes go into a client's output queue only while it holds less than this. "
+		"Until then they wait in their streams."},
+	{SIZE(ipc, control_budget), .fallback = "8M", .min = 256 * KIB, .max = GIB,
+	 .doc = "How many bytes of events other than bodies a client may leave unread. One that "
+		"goes beyond is hung up on with SLOW_CONSUMER."},
+	{SIZE(ipc, default_credit), .fallback = "256K", .min = 0, .max = GIB,
+	 .doc = "Credit of a job that names none: how many body bytes it is sent before its client "
+		"grants more. With 0 no body byte comes before that."},
+	{SIZE(ipc, max_credit), .fallback = "64M", .min = 64 * KIB, .max = GIB,
+	 .doc = "Most credit that a job can have outstanding. What is granted beyond is ignored."},
+	/* ---- memory ---- */
+	{SIZE(memory, body_budget), .fallback = "256M", .min = MIB, .max = 64 * GIB,
+	 .doc = "Body bytes that may be buffered altogether. Each stream in flight counts with "
+		"http.stream_window; at the budget, jobs wait."},
+};
+
+#define TABLE_LENGTH (sizeof(table) / sizeof(table[0]))
+
+const struct config_key *config_keys(size_t *ret_count)
+{
+	*ret_count = TABLE_LENGTH;
+	return table;
+}
+
+const struct config_key *config_find(const char *section, const char *name)
+{
+	for (size_t i = 0; i < TABLE_LENGTH; ++i) {
+		if (strcmp(table[i].section, section) == 0 &&
+		    (!name || strcmp(table[i].name, name) == 0)) {
+			return &table[i];
+		}
+	}
+	return NULL;
+}
