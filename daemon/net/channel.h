@@ -40,10 +40,10 @@ struct channel_info {
 	bool tls_resumed;
 };
 
-/* Both return IO_OK with *ret_count > 0, IO_AGAIN, IO_EOF (read only: the peer closed; *ret_clean
- * false when TLS was cut without close_notify) or IO_ERROR with *ret_failure. A write may take less
- * than asked. After IO_AGAIN from a write the same bytes, or more that begin with them, have to be
- * offered again (GnuTLS's rule). */
+/* Both return IO_OK with *ret_count > 0, IO_AGAIN, IO_EOF (read only: the peer closed; see
+ * channel_eof_clean()) or IO_ERROR with *ret_failure (CONNECTION_ERROR). `size` and `length` are
+ * not 0. A write may take less than asked. The bytes it did not take, or more that begin with
+ * them, have to be what the next write offers (GnuTLS's rule: it may have encrypted them). */
 enum io channel_read(struct channel *channel, void *buffer, size_t size, size_t *ret_count,
 		     struct failure *ret_failure);
 enum io channel_write(struct channel *channel, const void *data, size_t length, size_t *ret_count,
@@ -66,6 +66,7 @@ void channel_close(struct channel *channel);
 struct channel_ops {
 	enum io (*read)(struct channel *, void *, size_t, size_t *, struct failure *);
 	enum io (*write)(struct channel *, const void *, size_t, size_t *, struct failure *);
+	/* On or off; called again with the same value at times. Off until first called. */
 	void (*want_read)(struct channel *, bool);
 	void (*close)(struct channel *);
 };
@@ -77,6 +78,7 @@ struct channel {
 	void *ctx;
 	struct channel_info info;
 	bool eof_clean;
+	bool paused; /* channel_want_read(false) */
 };
 
 /* A channel over a connected, non-blocking TCP socket. Consumes `take_fd` also on failure. NULL

@@ -46,7 +46,8 @@ struct dial_callbacks {
 	void (*on_failed)(void *ctx, const struct failure *failure, const struct dial_times *times);
 };
 
-/* 0 and *ret_dial, or -ENOMEM. No callback from inside the call. */
+/* 0 and *ret_dial, -ENOMEM, or -EINVAL when host_is_address is not true. No callback from inside
+ * the call. */
 int dial_start(struct loop *loop, struct dns *dns, const struct dial_target *target,
 	       const struct dial_callbacks *callbacks, void *ctx, struct dial **ret_dial);
 /* No callback comes after it; sockets are closed. NULL is fine. */

@@ -3,6 +3,7 @@
  * Name resolution that does not block: c-ares on the loop. One lookup asks for A and AAAA at once
  * and reports each family as it answers, which is what Happy Eyeballs needs (RFC 8305, section 3).
  * /etc/hosts and /etc/resolv.conf count; a changed resolv.conf is picked up before the next lookup.
+ * localhost and names below it are the loopback addresses, and nobody is asked (RFC 6761, 6.3).
  *
  * The only place that knows c-ares.
  */
@@ -24,7 +25,11 @@ struct dns_config {
 				NULL: the system's */
 	uint64_t timeout_ms; /* of one try to one server */
 	uint64_t tries;
+	const char *resolv_conf; /* NULL: /etc/resolv.conf */
+	uint16_t port;           /* of servers that are given without one; 0: 53 */
 };
+
+#define DNS_SERVERS_MAX 16u /* in dns_config::servers */
 
 /* 0 and *ret_dns; -EINVAL for a bad server list; -ENOMEM; -EIO when c-ares fails otherwise.
  * `config` is copied. */
