@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection: one nghttp2 session on one channel to one origin, and the streams on it.
+ *
+ *     CONNECTING --> OPEN --> DRAINING --> CLOSED
+ *          \___________\_______________________^
+ *
+ * CONNECTING: being dialed. OPEN: takes streams, from the moment the channel is up: requests do not
+ * wait for the peer's SETTINGS. DRAINING: takes no more streams (GOAWAY either way, or its stream
+ * ids run out), closes with its last one.
+ *
+ * Output is collected during a round of the loop and written once at its end.
+ */
+#pragma once
+
+#include "base/failure.h"
+#include "http/env.h"
+#include "http/request.h"
+#include "http/stream.h"
+#include "net/dial.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum connection_state {
+	CONNECTION_CONNECTING,
+	CONNECTION_OPEN,
+	CONNECTION_DRAINING,
+	CONNECTION_CLOSED
+};
+
+struct connection_callbacks {
+	/* Takes streams now. */
+	void (*on_open)(void *ctx, struct connection *connection);
+	/* connection_slots() may have grown, or the last stream is gone. */
+	void (*on_slots)(void *ctx, struct connection *connection);
+	/* Takes no more streams. */
+	void (*on_draining)(void *ctx, struct connection *connection);
+	/* Never opened: why. The connection is gone after the call. */
+	void (*on_failed)(void *ctx, struct connection *connection, const struct failure *failure);
+	/* Was open and is over; its streams have had their on_closed. The connection is gone after
+	 * the call. */
+	void (*on_closed)(void *ctx, struct connection *connection);
+};
+
+/* Begins to dial. 0 and *ret_connection, or -ENOMEM. No callback from inside the call. */
+int connection_new(struct http_env *env, const struct dial_target *target,
+		   const struct connection_callbacks *callbacks, void *ctx,
+		   struct connection **ret_connection);
+/* Ends it now: streams get their on_closed, the socket is closed. No callback to the owner follows.
+ * Legal from any callback. NULL is fine. */
+void connection_free(struct connection *connection);
+/* GOAWAY(NO_ERROR), no more streams, closed when the last one ends. on_draining comes, later. */
+void connection_drain(struct connection *connection);
+
+/* Sends `request`, which must live as long as the stream. 0 and *ret_stream; -EBUSY when there is
+ * no slot; -ENOMEM. No callback from inside the call. */
+int connection_submit(struct connection *connection, const struct request *request,
+		      const struct stream_callbacks *callbacks, void *ctx,
+		      struct stream **ret_stream);
+
+enum connection_state connection_state(const struct connection *connection);
+/* "connecting", "open", ... */
+const char *connection_state_name(enum connection_state state);
+/* How many more streams it takes now; 0 unless it is open. */
+uint32_t connection_slots(const struct connection *connection);
+/* Streams on it, and the most it may have at once: the lower of ours and the peer's. */
+uint32_t connection_streams(const struct connection *connection);
+uint32_t connection_limit(const struct connection *connection);
+/* Streams it has carried so far. */
+uint64_t connection_carried(const struct connection *connection);
+/* The daemon's number for it, from 1. */
+uint64_t connection_number(const struct connection *connection);
+/* NULL while it is being dialed and after it is closed. */
+const struct channel_info *connection_info(const struct connection *connection);
+/* When its dial finished each step. */
+const struct dial_times *connection_dial_times(const struct connection *connection);
+/* Appends what the dial is doing to `failure`; nothing if it is not being dialed. */
+void connection_describe_dial(const struct connection *connection, struct failure *failure);

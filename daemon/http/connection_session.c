@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nghttp2's side of a connection: the session, its callbacks, and what the peer's frames mean for
+ * the streams.
+ *
+ * Rules of the library that shape this file: mem_recv and mem_send are never called from a
+ * callback; every DATA byte is given back to the connection's window exactly once, here, at once,
+ * whoever wants it; ERR_PAUSE is never returned, because it would stop every stream.
+ */
+#include "http/connection_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct stream *find_stream(nghttp2_session *session, int32_t id)
+{
+	return nghttp2_session_get_stream_user_data(session, id);
+}
+
+/* ---- receiving ---- */
+
+static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user_data)
+{
+	struct stream *stream = hd->stream_id ? find_stream(session, hd->stream_id) : NULL;
+
+	(void)user_data;
+	if (!stream) {
+		return 0;
+	}
+	stream->counts.wire_received += hd->length + 9;
+	if (hd->type == NGHTTP2_DATA) {
+		stream->data_begun = stream->counts.payload + hd->length;
+	}
+	if ((hd->type == NGHTTP2_DATA || hd->type == NGHTTP2_HEADERS) &&
+	    (hd->flags & NGHTTP2_FLAG_END_STREAM)) {
+		stream->end_begun = true;
+	}
+	return 0;
+}
+
+static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
+{
+	struct stream *stream = find_stream(session, frame->hd.stream_id);
+
+	(void)user_data;
+	if (stream) {
+		header_list_clear(&stream->fields);
+		stream->status = stream->head_done ? stream->status : 0;
+	}
+	return 0;
+}
+
+static unsigned parse_status(const uint8_t *value, size_t length)
+{
+	/* nghttp2 lets only three digits through. */
+	if (length != 3) {
+		return 0;
+	}
+	return (unsigned)(value[0] - '0') * 100 + (unsigned)(value[1] - '0') * 10 +
+	       (unsigned)(value[2] - '0');
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name,
+		     size_t name_length, const uint8_t *value, size_t value_length, uint8_t flags,
+		     void *user_data)
+{
+	struct stream *stream = find_stream(session, frame->hd.stream_id);
+	struct header_field field = {.name = (const char *)name,
+				     .name_length = name_length,
+				     .value = (const char *)value,
+				     .value_length = value_length};
+	int rc = 0;
+
+	(void)flags;
+	(void)user_data;
+	if (!stream) {
+		return 0;
+	}
+	if (name_length == 7 && memcmp(name, ":status", 7) == 0) {
+		stream->status = parse_status(value, value_length);
+		return 0;
+	}
+	rc = header_list_add(&stream->fields, &field);
+	if (rc < 0) {
+		stream->fault = rc == -ENOBUFS ? FAIL_HEADERS_TOO_LARGE : FAIL_NO_MEMORY;
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets this stream, and only this
+								 one */
+	}
+	return 0;
+}
+
+static void deliver_head(struct stream *stream)
+{
+	struct stream_head head = {.status = stream->status, .headers = &stream->fields};
+	struct header_list fields;
+	uint32_t index = header_list_find(&stream->fields, "content-length", 0);
+
+	if (index < header_list_count(&stream->fields)) {
+		struct header_field field = header_list_get(&stream->fields, index);
+
+		stream->has_content_length = header_parse_length(field.value, field.value_length,
+								 &stream->content_length);
+	}
+	head.has_content_length = stream->has_content_length;
+	head.content_length = stream->content_length;
+	stream->head_done = true;
+	/* The callback may free the stream: what it looks at must not go with it. */
+	fields = stream->fields;
+	header_list_init(&stream->fields, fields.max_size, fields.max_count);
+	head.headers = &fields;
+	if (stream->callbacks) {
+		stream->callbacks->on_head(stream->ctx, &head);
+	}
+	header_list_clear(&fields);
+}
+
+static void deliver_interim(struct connection *connection, struct stream *stream)
+{
+	if (++stream->informational > connection->settings.max_informational) {
+		stream->fault = FAIL_TOO_MANY_INFORMATIONAL;
+		(void)nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE,
+						(int32_t)stream->id, NGHTTP2_ENHANCE_YOUR_CALM);
+		return;
+	}
+	if (stream->callbacks) {
+		stream->callbacks->on_informational(stream->ctx, stream->status, &stream->fields);
+	}
+}
+
+static void on_headers(struct connection *connection, struct stream *stream)
+{
+	if (stream->fault != FAIL_NONE) {
+		return;
+	}
+	if (stream->head_done) {
+		if (stream->callbacks) {
+			stream->callbacks->on_trailers(stream->ctx, &stream->fields);
+		}
+	} else if (stream->status / 100 == 1) {
+		deliver_interim(connection, stream);
+	} else {
+		deliver_head(stream);
+	}
+}
+
+/* The response is whole. If the request is not (an early answer, RFC 9113, section 8.1), the rest
+ * of it is pointless. */
+static void on_end_stream(struct connection *connection, struct stream *stream)
+{
+	if (stream->fault != FAIL_NONE) {
+		return;
+	}
+	stream->end_stream = true;
+	if (!stream->request_done) {
+		(void)nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE,
+						(int32_t)stream->id, NGHTTP2_NO_ERROR);
+	}
+}
+
+static void on_settings(struct connection *connection)
+{
+	connection->peer_limit = nghttp2_session_get_remote_settings(
+		connection->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+	connection_notify_slots(connection);
+}
+
+static void on_goaway(struct connection *connection, const nghttp2_goaway *goaway)
+{
+	char debug[128];
+	size_t length = goaway->opaque_data_len < sizeof(debug) - 1 ? goaway->opaque_data_len
+								    : sizeof(debug) - 1;
+
+	for (size_t i = 0; i < length; i++) {
+		uint8_t c = goaway->opaque_data[i];
+
+		debug[i] = c >= 0x20 && c < 0x7f ? (char)c : '?';
+	}
+	debug[length] = '\0';
+	connection->goaway = true;
+	connection->goaway_last_stream = (uint32_t)goaway->last_stream_id;
+	if (!connection->failure) {
+		connection->failure = calloc(1, sizeof(*connection->failure));
+	}
+	if (connection->failure) {
+		struct failure_link *link = failure_set(
+			connection->failure, FAIL_H2_GOAWAY, "the peer sent GOAWAY: %s%s%s%s",
+			nghttp2_http2_strerror(goaway->error_code), length ? " (\"" : "", debug,
+			length ? "\")" : "");
+
+		link->has_h2_code = true;
+		link->h2_code = goaway->error_code;
+	}
+	connection_set_draining(connection);
+}
+
+static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
+{
+	struct connection *connection = user_data;
+	struct stream *stream =
+		frame->hd.stream_id ? find_stream(session, frame->hd.stream_id) : NULL;
+
+	switch (frame->hd.type) {
+	case NGHTTP2_SETTINGS:
+		if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) {
+			on_settings(connection);
+		}
+		return 0;
+	case NGHTTP2_GOAWAY:
+		on_goaway(connection, &frame->goaway);
+		return 0;
+	case NGHTTP2_HEADERS:
+		if (stream) {
+			on_headers(connection, stream);
+			stream = find_stream(session, frame->hd.stream_id);
+		}
+		break;
+	case NGHTTP2_RST_STREAM:
+		if (stream) {
+			stream->reset_by_peer = true;
+			stream->peer_code = frame->rst_stream.error_code;
+		}
+		return 0;
+	default: /* frames that say nothing about a response */
+		break;
+	}
+	if (stream && (frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS) &&
+	    (frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) {
+		on_end_stream(connection, stream);
+	}
+	return 0;
+}
+
+static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *data,
+			 size_t length, void *user_data)
+{
+	struct connection *connection = user_data;
+	struct stream *stream = find_stream(session, id);
+	int rc = 0;
+
+	(void)flags;
+	if (nghttp2_session_consume_connection(session, length) != 0) {
+		return NGHTTP2_ERR_CALLBACK_FAILURE; /* out of memory: the connection goes */
+	}
+	connection->env->metrics->payload_received += length;
+	if (!stream || stream->fault != FAIL_NONE) {
+		return 0;
+	}
+	stream->counts.payload += length;
+	rc = bytes_append(&stream->buffer, data, length);
+	if (rc < 0) {
+		stream->fault = FAIL_NO_MEMORY;
+		(void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id,
+						NGHTTP2_INTERNAL_ERROR);
+		return 0;
+	}
+	connection->env->buffered_bytes += length;
+	if (stream->callbacks) {
+		stream->callbacks->on_body(stream->ctx);
+	}
+	return 0;
+}
+
+static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t error_code,
+			   void *user_data)
+{
+	struct connection *connection = user_data;
+	struct stream *stream = find_stream(session, id);
+
+	assert(connection->stream_count > 0);
+	connection->stream_count--;
+	if (stream) {
+		stream_finish_closed(stream, error_code);
+	}
+	connection_notify_slots(connection);
+	return 0;
+}
+
+/* ---- sending ---- */
+
+static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, void *user_data)
+{
+	struct connection *connection = user_data;
+	struct stream *stream =
+		frame->hd.stream_id ? find_stream(session, frame->hd.stream_id) : NULL;
+
+	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
+		uint32_t code = frame->goaway.error_code;
+
+		/* nghttp2 gives the connection up because of what the peer did; the flush that is
+		 * going on ends it. */
+		connection_blame(connection, CLOSE_PROTOCOL_ERROR, FAIL_H2_CONNECTION_ERROR, &code,
+				 "the peer broke HTTP/2 on the connection: %s",
+				 nghttp2_http2_strerror(code));
+		return 0;
+	}
+	if (!stream) {
+		return 0;
+	}
+	stream->counts.wire_sent += frame->hd.length + 9;
+	if (frame->hd.type == NGHTTP2_HEADERS) {
+		stream->serialized = true;
+		stream->headers_at = connection->out_total;
+		if (stream->callbacks) {
+			stream->callbacks->on_sent(stream->ctx);
+			stream = find_stream(session, frame->hd.stream_id);
+		}
+	}
+	if (stream && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
+	    (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
+		stream->request_done = true;
+	}
+	return 0;
+}
+
+static ssize_t read_request_body(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t size,
+				 uint32_t *data_flags, nghttp2_data_source *source, void *user_data)
+{
+	struct stream *stream = find_stream(session, id);
+	size_t left = 0;
+
+	(void)source;
+	(void)user_data;
+	if (!stream) {
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* freed: its reset is on the way */
+	}
+	left = stream->request->body_length - stream->request_body_sent;
+	if (size > left) {
+		size = left;
+	}
+	if (size) {
+		memcpy(buffer, stream->request->body + stream->request_body_sent, size);
+	}
+	stream->request_body_sent += size;
+	if (size == left) {
+		*data_flags |= NGHTTP2_DATA_FLAG_EOF;
+	}
+	return (ssize_t)size;
+}
+
+/* ---- making ---- */
+
+static int set_callbacks(nghttp2_session_callbacks **ret_callbacks)
+{
+	nghttp2_session_callbacks *callbacks = NULL;
+
+	if (nghttp2_session_callbacks_new(&callbacks) != 0) {
+		return -ENOMEM;
+	}
+	nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
+	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
+	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+	nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_send);
+	*ret_callbacks = callbacks;
+	return 0;
+}
+
+static int submit_settings(struct connection *connection)
+{
+	const struct http_settings *settings = &connection->settings;
+	nghttp2_settings_entry entries[] = {
+		{NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+		{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, settings->stream_window},
+		{NGHTTP2_SETTINGS_MAX_FRAME_SIZE, settings->max_frame_size},
+		{NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, settings->max_header_list},
+		{NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+	};
+	int rc = nghttp2_submit_settings(connection->session, NGHTTP2_FLAG_NONE, entries,
+					 sizeof(entries) / sizeof(entries[0]));
+
+	if (rc == 0) {
+		rc = nghttp2_session_set_local_window_size(connection->session, NGHTTP2_FLAG_NONE,
+							   0, (int32_t)settings->connection_window);
+	}
+	return rc == 0 ? 0 : -ENOMEM;
+}
+
+int connection_session_new(struct connection *connection)
+{
+	nghttp2_session_callbacks *callbacks = NULL;
+	nghttp2_option *option = NULL;
+	int rc = set_callbacks(&callbacks);
+
+	if (rc < 0) {
+		return rc;
+	}
+	rc = -ENOMEM;
+	if (nghttp2_option_new(&option) == 0) {
+		nghttp2_option_set_no_auto_window_update(option, 1);
+		if (nghttp2_session_client_new2(&connection->session, callbacks, connection,
+						option) == 0) {
+			rc = submit_settings(connection);
+		}
+	}
+	nghttp2_option_del(option);
+	nghttp2_session_callbacks_del(callbacks);
+	return rc;
+}
+
+static nghttp2_nv make_nv(const char *name, size_t name_length, const char *value,
+			  size_t value_length)
+{
+	uint8_t flags = header_is_secret(name, name_length) ? NGHTTP2_NV_FLAG_NO_INDEX
+							    : NGHTTP2_NV_FLAG_NONE;
+
+	/* nghttp2 copies both and does not write through the pointers. */
+	return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, name_length,
+			    value_length, flags};
+}
+
+int connection_session_submit(struct connection *connection, struct stream *stream)
+{
+	const struct request *request = stream->request;
+	const char *pseudo[][2] = {
+		{":method", request->method},
+		{":scheme", request->url.tls ? "https" : "http"},
+		{":authority", request->url.authority},
+		{":path", request_path(request)},
+	};
+	uint32_t count = header_list_count(&request->headers);
+	nghttp2_nv *nv = malloc((4 + (size_t)count) * sizeof(*nv));
+	nghttp2_data_provider provider = {.read_callback = read_request_body};
+	int32_t id = 0;
+
+	if (!nv) {
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < 4; i++) {
+		nv[i] = make_nv(pseudo[i][0], strlen(pseudo[i][0]), pseudo[i][1],
+				strlen(pseudo[i][1]));
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		struct header_field field = header_list_get(&request->headers, i);
+
+		nv[4 + i] = make_nv(field.name, field.name_length, field.value, field.value_length);
+	}
+	id = nghttp2_submit_request(connection->session, NULL, nv, 4 + (size_t)count,
+				    request->body_length ? &provider : NULL, stream);
+	free(nv);
+	if (id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE) {
+		return -EBUSY;
+	}
+	if (id < 0) {
+		return -ENOMEM;
+	}
+	stream->id = (uint32_t)id;
+	return 0;
+}

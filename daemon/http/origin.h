@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An origin: everything that decides whether two requests may share a connection (scheme, host and
+ * port), the connections to it and the requests that wait for one. Decides when to open a
+ * connection and who goes on which; the pool decides how many there may be in all. Private to
+ * pool.c and origin.c.
+ */
+#pragma once
+
+#include "base/hash.h"
+#include "http/pool.h"
+
+struct pool_connection {
+	struct connection *connection;
+	struct origin *origin;
+	struct pool_connection *prev, *next;           /* in origin::connections */
+	struct pool_connection *idle_prev, *idle_next; /* in pool::idle, while `idle` */
+	struct loop_timer idle_timer;
+	bool idle;
+};
+
+struct origin {
+	struct pool *pool;
+	char *name; /* the key: "https://www.example.org:443" */
+	char *host;
+	bool host_is_address;
+	bool tls;
+	uint16_t port;
+	struct tls_tickets tickets;
+	struct pool_waiter *waiters[PRIORITIES];
+	uint32_t waiting;
+	uint32_t generation; /* grows when a dial fails: those who waited for it are of an older one
+			      */
+	struct pool_connection *connections;
+	struct loop_task dispatch;
+	uint64_t extra_after_ms;    /* no further connection beside open ones before this */
+	struct origin *prev, *next; /* in pool::origins, least recently used first */
+	struct origin *starved_prev, *starved_next; /* in pool::starved, while `starved` */
+	bool starved; /* waits for the pool's budget or for room for a connection */
+	bool busy;    /* its callbacks are on the stack */
+	UT_hash_handle hh;
+};
+
+struct pool {
+	struct http_env *env;
+	struct origin *by_name; /* hash */
+	struct origin *origins;
+	struct origin *starved;
+	struct pool_connection *idle; /* least recently used first */
+	uint32_t connection_count;    /* all states */
+};
+
+/* NULL when out of memory. `name` is the key. */
+struct origin *origin_new(struct pool *pool, const char *name, const struct url *url);
+/* Nobody may wait (asserted); closes its connections. */
+void origin_free(struct origin *origin);
+/* Is there anything in it that keeps it from being forgotten? */
+bool origin_is_used(const struct origin *origin);
+/* Looks, at the end of the round, whether somebody who waits can go. */
+void origin_queue_dispatch(struct origin *origin);
+/* Nobody waits any more: gives up dials. */
+void origin_give_up_dials(struct origin *origin);
+/* Connections by state. */
+struct origin_counts {
+	uint32_t connecting, open, draining;
+	uint32_t streams; /* on open ones */
+	uint32_t limit;   /* of open ones together */
+};
+void origin_count(const struct origin *origin, struct origin_counts *ret_counts);
+/* The connection that is being dialed, or NULL. */
+struct connection *origin_dialing(const struct origin *origin);
+
+/* ---- pool.c's side ---- */
+
+/* May another stream be made under the memory budget? */
+bool pool_has_budget(const struct pool *pool);
+/* Makes room for one more connection, closing the longest idle one if it must. */
+bool pool_make_room(struct pool *pool);
+/* The origin waits for the pool; it is dispatched when something comes free, in turn. */
+void pool_starve(struct pool *pool, struct origin *origin);
+/* Something came free: the next starved origin has its turn. */
+void pool_feed(struct pool *pool);

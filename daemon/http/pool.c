@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The table of origins and what they share: the ceiling on connections, the memory budget, the
+ * order in which origins that wait for either get their turn.
+ */
+#include "http/pool.h"
+
+#include "http/origin.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#define NAME_MAX_BYTES 300u /* scheme, 253 bytes of host, port */
+
+static void on_stream_freed(void *ctx)
+{
+	pool_feed(ctx);
+}
+
+struct pool *pool_new(struct http_env *env)
+{
+	struct pool *pool = calloc(1, sizeof(*pool));
+
+	if (pool) {
+		pool->env = env;
+		env->on_stream_freed = on_stream_freed;
+		env->on_stream_freed_ctx = pool;
+	}
+	return pool;
+}
+
+static void forget(struct pool *pool, struct origin *origin)
+{
+	if (origin->starved) {
+		DL_DELETE2(pool->starved, origin, starved_prev, starved_next);
+	}
+	DL_DELETE(pool->origins, origin);
+	HASH_DEL(pool->by_name, origin);
+	origin_free(origin);
+}
+
+void pool_free(struct pool *pool)
+{
+	if (!pool) {
+		return;
+	}
+	while (pool->origins) {
+		forget(pool, pool->origins);
+	}
+	assert(pool->connection_count == 0);
+	pool->env->on_stream_freed = NULL;
+	free(pool);
+}
+
+void pool_reconfigure(struct pool *pool)
+{
+	struct origin *origin = NULL;
+
+	DL_FOREACH (pool->origins, origin) {
+		if (origin->waiting) {
+			origin_queue_dispatch(origin);
+		}
+	}
+}
+
+static struct origin *find_origin(struct pool *pool, const char *name)
+{
+	struct origin *origin = NULL;
+
+	HASH_FIND_STR(pool->by_name, name, origin);
+	if (origin) {
+		DL_DELETE(pool->origins, origin);
+		DL_APPEND(pool->origins, origin);
+	}
+	return origin;
+}
+
+/* Under the ceiling, or after forgetting the longest unused origin. */
+static bool make_room_for_origin(struct pool *pool)
+{
+	struct origin *origin = NULL;
+
+	if (HASH_COUNT(pool->by_name) < pool->env->settings.max_origins) {
+		return true;
+	}
+	DL_FOREACH (pool->origins, origin) {
+		if (!origin_is_used(origin)) {
+			forget(pool, origin);
+			return true;
+		}
+	}
+	return false;
+}
+
+static int get_origin(struct pool *pool, const struct url *url, struct origin **ret_origin)
+{
+	bool brackets = url->is_address && strchr(url->host, ':');
+	char name[NAME_MAX_BYTES];
+	struct origin *origin = NULL;
+
+	snprintf(name, sizeof(name), "%s://%s%s%s:%" PRIu16, url->tls ? "https" : "http",
+		 brackets ? "[" : "", url->host, brackets ? "]" : "", url->port);
+	origin = find_origin(pool, name);
+	if (!origin) {
+		if (!make_room_for_origin(pool)) {
+			return FAIL_CONNECTION_LIMIT;
+		}
+		origin = origin_new(pool, name, url);
+		if (!origin) {
+			return -ENOMEM;
+		}
+		HASH_ADD_KEYPTR(hh, pool->by_name, origin->name, strlen(origin->name), origin);
+		if (!origin->hh.tbl) {
+			origin_free(origin);
+			return -ENOMEM;
+		}
+		DL_APPEND(pool->origins, origin);
+	}
+	*ret_origin = origin;
+	return 0;
+}
+
+int pool_wait(struct pool *pool, struct pool_waiter *waiter, const struct url *url,
+	      enum priority priority, const struct pool_waiter_callbacks *callbacks, void *ctx)
+{
+	struct origin *origin = NULL;
+	int rc = get_origin(pool, url, &origin);
+
+	assert(!waiter->origin);
+	if (rc != 0) {
+		return rc;
+	}
+	waiter->origin = origin;
+	waiter->priority = priority;
+	waiter->generation = origin->generation;
+	waiter->callbacks = callbacks;
+	waiter->ctx = ctx;
+	DL_APPEND(origin->waiters[priority], waiter);
+	origin->waiting++;
+	origin_queue_dispatch(origin);
+	return 0;
+}
+
+void pool_waiter_cancel(struct pool_waiter *waiter)
+{
+	struct origin *origin = waiter->origin;
+
+	if (!origin) {
+		return;
+	}
+	DL_DELETE(origin->waiters[waiter->priority], waiter);
+	waiter->origin = NULL;
+	origin->waiting--;
+	if (origin->waiting == 0) {
+		origin_give_up_dials(origin);
+	}
+}
+
+bool pool_waiter_active(const struct pool_waiter *waiter)
+{
+	return waiter->origin != NULL;
+}
+
+bool pool_waiter_is_connecting(const struct pool_waiter *waiter)
+{
+	struct origin_counts counts;
+
+	if (!waiter->origin) {
+		return false;
+	}
+	origin_count(waiter->origin, &counts);
+	return counts.open == 0;
+}
+
+void pool_waiter_describe(const struct pool_waiter *waiter, struct failure *failure)
+{
+	const struct connection *dialing = waiter->origin ? origin_dialing(waiter->origin) : NULL;
+
+	if (dialing) {
+		connection_describe_dial(dialing, failure);
+	}
+}
+
+const char *pool_waiter_why(const struct pool_waiter *waiter, char *buffer, unsigned size)
+{
+	const struct origin *origin = waiter->origin;
+	struct origin_counts counts;
+	struct failure failure = {.count = 0};
+
+	if (!origin) {
+		snprintf(buffer, size, "%s", "");
+		return buffer;
+	}
+	origin_count(origin, &counts);
+	if (counts.open > 0 && counts.streams < counts.limit && !pool_has_budget(origin->pool)) {
+		snprintf(buffer, size,
+			 "memory.body_budget: the streams in flight may hold all of it");
+	} else if (counts.open > 0) {
+		snprintf(buffer, size,
+			 "a free stream: %" PRIu32 " of %" PRIu32 " in use on %" PRIu32
+			 " connection%s",
+			 counts.streams, counts.limit, counts.open, counts.open == 1 ? "" : "s");
+	} else if (counts.connecting > 0) {
+		pool_waiter_describe(waiter, &failure);
+		snprintf(buffer, size, "connecting: %s",
+			 failure.count ? failure.links[0].text : origin->name);
+	} else {
+		snprintf(buffer, size,
+			 "pool.max_connections: %" PRIu32 " connections, none of them idle",
+			 origin->pool->connection_count);
+	}
+	return buffer;
+}
+
+/* ---- for origin.c ---- */
+
+static uint64_t budget_streams(const struct pool *pool)
+{
+	const struct http_settings *settings = &pool->env->settings;
+	uint64_t streams = settings->body_budget / settings->stream_window;
+
+	return streams ? streams : 1;
+}
+
+bool pool_has_budget(const struct pool *pool)
+{
+	return pool->env->streams < budget_streams(pool);
+}
+
+bool pool_make_room(struct pool *pool)
+{
+	if (pool->connection_count < pool->env->settings.max_connections) {
+		return true;
+	}
+	if (pool->idle) {
+		/* It leaves the table when its GOAWAY is written, later in this round; its place is
+		 * taken then. */
+		connection_drain(pool->idle->connection);
+	}
+	return false;
+}
+
+void pool_starve(struct pool *pool, struct origin *origin)
+{
+	if (!origin->starved) {
+		origin->starved = true;
+		DL_APPEND2(pool->starved, origin, starved_prev, starved_next);
+	}
+}
+
+void pool_feed(struct pool *pool)
+{
+	struct origin *origin = pool->starved;
+
+	if (origin) {
+		origin->starved = false;
+		DL_DELETE2(pool->starved, origin, starved_prev, starved_next);
+		origin_queue_dispatch(origin);
+	}
+}
+
+/* ---- looking at it ---- */
+
+void pool_gauges(const struct pool *pool, struct pool_gauges *ret_gauges)
+{
+	struct pool_gauges gauges = {.origins = HASH_COUNT(pool->by_name),
+				     .streams = pool->env->streams,
+				     .budget_bytes = pool->env->settings.body_budget};
+	const struct origin *origin = NULL;
+
+	DL_FOREACH (pool->origins, origin) {
+		struct origin_counts counts;
+
+		origin_count(origin, &counts);
+		gauges.connections += counts.open + counts.draining;
+		gauges.connecting += counts.connecting;
+		gauges.waiting += origin->waiting;
+	}
+	*ret_gauges = gauges;
+}
+
+uint32_t pool_origins(const struct pool *pool, struct origin_gauges *origins, uint32_t max)
+{
+	const struct origin *origin = NULL;
+	uint32_t count = 0;
+
+	for (unsigned used = 2; used-- > 0;) {
+		DL_FOREACH (pool->origins, origin) {
+			struct origin_counts counts;
+
+			if (count >= max) {
+				return count;
+			}
+			if (origin_is_used(origin) != (used == 1)) {
+				continue;
+			}
+			origin_count(origin, &counts);
+			origins[count++] = (struct origin_gauges){
+				.name = origin->name,
+				.connections = counts.open + counts.draining,
+				.connecting = counts.connecting,
+				.streams = counts.streams,
+				.waiting = origin->waiting,
+			};
+		}
+	}
+	return count;
+}
