@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One job: its states, the hand-over of its body to the sink, and its one end.
+ */
+#include "base/log.h"
+#include "job/job_internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const state_names[JOB_STATES] = {"queued",     "sent",    "receiving",
+						    "delivering", "backoff", "closed"};
+
+uint64_t job_number(const struct job *job)
+{
+	return job->number;
+}
+
+uid_t job_uid(const struct job *job)
+{
+	return job->owner.uid;
+}
+
+uint64_t job_received(const struct job *job)
+{
+	return job->past_payload + (job->stream ? stream_counts(job->stream)->payload : 0);
+}
+
+uint64_t job_elapsed_us(const struct job *job)
+{
+	uint64_t elapsed = loop_clock_us(job->jobs->loop) - job->accepted_us;
+
+	return elapsed ? elapsed : 1;
+}
+
+/* ---- progress ---- */
+
+static void tell_progress(struct job *job)
+{
+	job->progress_told = job_received(job) + job->delivered;
+	job->sink->progress(job->sink_ctx);
+}
+
+static void on_progress_timer(void *ctx)
+{
+	struct job *job = ctx;
+
+	if (job_received(job) + job->delivered != job->progress_told || job->state == JOB_QUEUED) {
+		tell_progress(job);
+	}
+	loop_timer_start(&job->progress, job->jobs->loop, job->progress_interval_ms,
+			 on_progress_timer, job);
+}
+
+/* The only place that changes the state. */
+void job_set_state(struct job *job, enum job_state state)
+{
+	if (state == job->state) {
+		return;
+	}
+	assert(job->state != JOB_CLOSED);
+	log_debug("job %" PRIu64 ": %s -> %s", job->number, state_names[job->state],
+		  state_names[state]);
+	job->jobs->in_state[job->state]--;
+	job->jobs->in_state[state]++;
+	job->state = state;
+	if (state == JOB_CLOSED) {
+		return;
+	}
+	deadline_arm(job);
+	if (job->progress_interval_ms) {
+		tell_progress(job);
+		if (!loop_timer_active(&job->progress)) {
+			loop_timer_start(&job->progress, job->jobs->loop, job->progress_interval_ms,
+					 on_progress_timer, job);
+		}
+	}
+}
+
+/* ---- the body's hand-over ---- */
+
+size_t job_available(const struct job *job)
+{
+	size_t buffered = job->stream ? stream_buffered(job->stream) : 0;
+	uint64_t most = job->limits.max_size;
+
+	if (most && buffered > most - job->delivered) {
+		return (size_t)(most - job->delivered);
+	}
+	return buffered;
+}
+
+unsigned job_peek(const struct job *job, struct iovec *iov, unsigned max, size_t limit)
+{
+	unsigned count = job->stream ? stream_peek(job->stream, iov, max) : 0;
+	size_t available = job_available(job);
+	unsigned used = 0;
+
+	if (limit > available) {
+		limit = available;
+	}
+	for (; used < count && limit > 0; used++) {
+		if (iov[used].iov_len > limit) {
+			iov[used].iov_len = limit;
+		}
+		limit -= iov[used].iov_len;
+	}
+	return used;
+}
+
+bool job_consume(struct job *job, size_t length)
+{
+	assert(length <= job_available(job));
+	job->delivered += length;
+	job->jobs->env->metrics->delivered += length;
+	stream_consume(job->stream, length);
+	return job_settle(job);
+}
+
+void job_hold(struct job *job, bool held)
+{
+	if (held == job->held) {
+		return;
+	}
+	job->held = held;
+	if (held) {
+		job->held_ms = loop_now_ms(job->jobs->loop);
+	} else {
+		job->progress_ms =
+			loop_now_ms(job->jobs->loop); /* the origin's clock starts anew */
+	}
+	deadline_arm(job);
+}
+
+bool job_settle(struct job *job)
+{
+	if (!job->ended || job->ending) {
+		return true;
+	}
+	if (stream_buffered(job->stream) > 0) {
+		job_set_state(job, JOB_DELIVERING);
+		return true;
+	}
+	if (job->has_trailers) {
+		job->sink->trailers(job->sink_ctx, &job->trailers);
+	}
+	job_end(job, CLOSE_ENDED, NULL);
+	return false;
+}
+
+/* ---- the end ---- */
+
+/* Does what has arrived belong to the client, although the end is no full success? */
+static bool keeps_body(enum close_reason reason)
+{
+	return reason != CLOSE_CANCELLED && reason != CLOSE_ENDED &&
+	       reason != CLOSE_MAXSIZE_EXCEEDED;
+}
+
+static void log_end(const struct job *job, const struct job_result *result)
+{
+	char text[512];
+	bool good = result->reason == CLOSE_ENDED || result->reason == CLOSE_STOP_DOWNLOAD ||
+		    result->reason == CLOSE_CANCELLED;
+
+	/* Neither path nor query: they may hold what is nobody's business. */
+	log_at(good ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+	       "job %" PRIu64 " (uid %u, %s): %s %s://%s: %s, %" PRIu64 " bytes in %" PRIu64
+	       " ms%s%s",
+	       job->number, (unsigned)job->owner.uid,
+	       job->owner.name[0] ? job->owner.name : "unnamed", job->request.method,
+	       job->request.url.tls ? "https" : "http", job->request.url.authority,
+	       close_reason_name(result->reason), result->bytes.payload,
+	       result->timings.end_us / 1000, result->failure->count ? ": " : "",
+	       failure_print(result->failure, text, sizeof(text)));
+}
+
+static void free_job(struct job *job)
+{
+	header_list_clear(&job->trailers);
+	request_fini(&job->request);
+	free(job->url);
+	free(job->attempts);
+	loop_free_later(job->jobs->loop, job);
+}
+
+void job_end(struct job *job, enum close_reason reason, const struct failure *failure)
+{
+	static const struct failure none;
+	struct job_result result = {.reason = reason, .failure = failure ? failure : &none};
+
+	assert(!job->ending);
+	job->ending = true;
+	if (keeps_body(reason) && job_available(job) > 0) {
+		job->sink->last_call(job->sink_ctx);
+	}
+	if (job->stream && job->attempt_count > 0 &&
+	    job->attempts[job->attempt_count - 1].outcome == CLOSE_NONE) {
+		struct job_attempt *attempt = &job->attempts[job->attempt_count - 1];
+
+		attempt->outcome = reason;
+		attempt->code = failure_top(result.failure);
+		attempt->why = reason == CLOSE_ENDED ? "" : "the job was over";
+	}
+	attempt_drop(job);
+	loop_timer_stop(&job->deadline);
+	loop_timer_stop(&job->progress);
+	job->timings.end_us = job_elapsed_us(job);
+	result.attempts = job->attempts;
+	result.attempt_count = job->attempt_count;
+	result.bytes = (struct job_bytes){
+		.payload = job->past_payload,
+		.delivered = job->delivered,
+		.wire_received = job->past_wire_received,
+		.wire_sent = job->past_wire_sent,
+	};
+	result.timings = job->timings;
+	job->jobs->env->metrics->jobs_closed[reason]++;
+	job_set_state(job, JOB_CLOSED);
+	log_end(job, &result);
+	jobs_remove(job);
+	job->sink->closed(job->sink_ctx, &result);
+	free_job(job);
+}
+
+void job_cancel(struct job *job, enum failure_code code)
+{
+	struct failure failure;
+
+	failure_set(&failure, code, "%s",
+		    code == FAIL_CLIENT_GONE ? "the client's socket closed"
+					     : "the client cancelled the job");
+	job_end(job, CLOSE_CANCELLED, &failure);
+}
+
+void job_stop(struct job *job)
+{
+	job_end(job, CLOSE_STOP_DOWNLOAD, NULL);
+}
+
+/* ---- looking at it ---- */
+
+static void waiting_for(const struct job *job, char *buffer, unsigned size)
+{
+	uint64_t now = loop_now_ms(job->jobs->loop);
+
+	buffer[0] = '\0';
+	switch (job->state) {
+	case JOB_QUEUED:
+		(void)pool_waiter_why(&job->waiter, buffer, size);
+		break;
+	case JOB_SENT:
+		snprintf(buffer, size, "the origin's answer");
+		break;
+	case JOB_RECEIVING:
+	case JOB_DELIVERING:
+		if (job->held) {
+			snprintf(buffer, size, "the client to take the body");
+		}
+		break;
+	case JOB_BACKOFF:
+		snprintf(buffer, size, "the next try, in %" PRIu64 " ms",
+			 job->retry_at_ms > now ? job->retry_at_ms - now : 0);
+		break;
+	case JOB_CLOSED:
+	case JOB_STATES:
+		break;
+	}
+}
+
+void job_info(const struct job *job, struct job_info *ret_info)
+{
+	*ret_info = (struct job_info){
+		.number = job->number,
+		.state = job->state,
+		.method = job->request.method,
+		.url = job->url,
+		.owner = &job->owner,
+		.priority = job->priority,
+		.received = job_received(job),
+		.delivered = job->delivered,
+		.has_content_length = job->has_content_length,
+		.content_length = job->content_length,
+		.age_ms = loop_now_ms(job->jobs->loop) - job->accepted_ms,
+		.attempts = job->attempt_count,
+	};
+	waiting_for(job, ret_info->waiting_for, sizeof(ret_info->waiting_for));
+}

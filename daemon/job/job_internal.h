@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the job layer share: the two structs and the calls between the files.
+ *
+ *     jobs.c      the table: submitting, finding, draining
+ *     job.c       one job's states, its sink, its end
+ *     attempt.c   one try on one stream, and what its outcome means
+ *     deadline.c  the job's clock
+ *     replay.c    may it be sent again? (pure)
+ *     retry.c     when to try again (pure)
+ */
+#pragma once
+
+#include "base/hash.h"
+#include "job/job.h"
+
+struct job_limits {
+	uint64_t max_size, warn_size;
+	uint64_t queue_timeout_ms, connect_timeout_ms, first_byte_timeout_ms, stall_timeout_ms,
+		total_timeout_ms;
+	uint64_t client_timeout_ms;
+	uint64_t backoff_ms, max_backoff_ms;
+	unsigned max_attempts;
+};
+
+struct job {
+	struct jobs *jobs;
+	uint64_t number;
+	enum job_state state;
+	const struct job_sink_ops *sink;
+	void *sink_ctx;
+	struct job_owner owner;
+	struct account_charge charge;
+	struct request request;
+	char *url; /* as it was given, for List */
+	struct job_limits limits;
+	enum priority priority;
+	bool replay_forbidden;
+	bool retry_allowed;
+
+	struct pool_waiter waiter;
+	struct stream *stream;
+	struct job_attempt *attempts; /* the last one is the current one, if there is a stream */
+	unsigned attempt_count;
+	unsigned attempt_room;
+
+	uint64_t past_payload, past_wire_received, past_wire_sent; /* of attempts that are over */
+	uint64_t delivered;
+	bool head_delivered;
+	bool has_content_length;
+	uint64_t content_length;
+	bool warned;
+	bool reused;
+	bool misdirected; /* had its 421 already */
+	bool ended;       /* the stream has ended well; only delivery is left */
+	bool ending;      /* job_end() is on the stack */
+	bool held;
+	struct header_list trailers;
+	bool has_trailers;
+
+	struct loop_timer deadline;
+	uint64_t deadline_at_ms; /* what the timer is set for */
+	uint64_t accepted_ms, accepted_us;
+	uint64_t waiting_ms;  /* since when for a connection, this time */
+	uint64_t sent_ms;     /* 0: HEADERS not out */
+	uint64_t progress_ms; /* last byte on the stream */
+	uint64_t held_ms;     /* since when held */
+	uint64_t retry_at_ms; /* in BACKOFF */
+	struct job_timings timings;
+
+	struct loop_timer progress;
+	uint32_t progress_interval_ms;
+	uint64_t progress_told; /* received + delivered when last told */
+
+	struct job *prev, *next; /* in jobs::open, by number */
+	UT_hash_handle hh;
+};
+
+struct jobs {
+	struct loop *loop;
+	struct http_env *env;
+	struct pool *pool;
+	struct accounts *accounts;
+	const struct config *config;
+	struct job *open;
+	struct job *by_number; /* hash */
+	uint64_t last_number;
+	uint32_t in_state[JOB_STATES];
+	bool draining;
+	void (*on_empty)(void *ctx);
+	void *on_empty_ctx;
+	struct loop_task empty;
+};
+
+/* ---- jobs.c ---- */
+void jobs_remove(struct job *job);
+
+/* ---- job.c ---- */
+void job_set_state(struct job *job, enum job_state state);
+/* Ends the job: last call, reset, `closed`, free. */
+void job_end(struct job *job, enum close_reason reason, const struct failure *failure);
+/* The stream ended well: ends the job when everything is delivered. Returns false if it did. */
+bool job_settle(struct job *job);
+uint64_t job_received(const struct job *job);
+/* Microseconds after Accepted for a timing, never 0. */
+uint64_t job_elapsed_us(const struct job *job);
+
+/* ---- attempt.c ---- */
+/* Waits for a stream. 0, -ENOMEM, or a positive failure code. */
+int attempt_start(struct job *job);
+/* Lets go of the waiter or the stream, adding what it counted to the job's counts. Idempotent. */
+void attempt_drop(struct job *job);
+
+/* ---- deadline.c ---- */
+/* Sets the timer for what counts in the job's present state. */
+void deadline_arm(struct job *job);
