@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon as a whole: builds the layers on each other, reloads them, lets them drain, takes them
+ * down.
+ */
+#pragma once
+
+#include "base/config.h"
+#include "options.h"
+
+enum {
+	APP_EXIT_OK = 0,
+	APP_EXIT_START = 1,
+	APP_EXIT_USAGE = 2,
+	APP_EXIT_CONFIG = 3
+};
+
+/* Runs until the daemon is told to stop. `config` is consumed. Returns the process's exit status.
+ */
+int app_run(const struct options *options, struct config *config);
