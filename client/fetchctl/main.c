@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fetchctl: the command line of fetchd. Picks the verb; each has its own file.
+ */
+#include "cli.h"
+#include "exit_codes.h"
+
+#include <signal.h>
+#include <string.h>
+
+static const struct verb {
+	const char *name;
+	const char *summary;
+	int (*run)(int argc, char **argv);
+} verbs[] = {
+	{"get", "fetch URLs", verb_get},
+	{"list", "show open jobs", verb_list},
+	{"cancel", "cancel jobs by their number", verb_cancel},
+	{"stats", "show the daemon's counters", verb_stats},
+	{"ping", "measure the way to the daemon and back", verb_ping},
+	{"version", "show the versions of fetchctl and of the daemon", verb_version},
+};
+
+static void print_help(FILE *out)
+{
+	(void)fputs("Usage: fetchctl VERB [OPTION...] [ARGUMENT...]\n"
+		    "Fetches over HTTP/2 through the local daemon fetchd.\n\n"
+		    "Verbs:\n",
+		    out);
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		(void)fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
+	}
+	(void)fputs("\n`fetchctl VERB --help` shows a verb's options, `fetchctl --version` the "
+		    "version of fetchctl.\n"
+		    "The daemon's socket is $FETCHD_SOCKET, else the user's own, else the "
+		    "system's.\n",
+		    out);
+}
+
+int main(int argc, char **argv)
+{
+	static char program[] = "fetchctl";
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	/* A closed pipe is an error with an exit code of its own. */
+	(void)signal(SIGPIPE, SIG_IGN);
+
+	if (name == NULL) {
+		print_help(stderr);
+		return EXIT_CODE_USAGE;
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+		print_help(stdout);
+		return cli_finish_stdout();
+	}
+	if (strcmp(name, "--version") == 0) {
+		(void)printf("fetchctl %s\n", fetchd_version());
+		return cli_finish_stdout();
+	}
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (strcmp(name, verbs[i].name) == 0) {
+			/* getopt begins its messages with it. */
+			argv[1] = program;
+			return verbs[i].run(argc - 1, argv + 1);
+		}
+	}
+	cli_error("no such verb: %s; see fetchctl --help", name);
+	return EXIT_CODE_USAGE;
+}

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+/* One URL of `fetchctl get`: its job's events, its output, its end. */
+#include "exit_codes.h"
+#include "get.h"
+#include "json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BAR_INTERVAL_MS 100u
+#define JSON_INTERVAL_MS 250u
+
+static bool json_on(const struct transfer *transfer)
+{
+	return transfer->get->options->common.json;
+}
+
+/* One line of --json: which event of which URL, and then its facts (consumed; NULL: none). */
+static void print_event(struct transfer *transfer, const char *event, json_t *facts)
+{
+	json_t *object = json_object();
+
+	json_put(&object, "event", json_text(event));
+	json_put(&object, "index", json_count(transfer->index));
+	json_put(&object, "url", json_text(transfer->url));
+	if (object == NULL || facts == NULL || json_object_update(object, facts) != 0 ||
+	    json_print(json_incref(object)) < 0) {
+		transfer->get->stop_code = EXIT_CODE_INTERNAL;
+	}
+	json_decref(facts);
+	json_decref(object);
+}
+
+static void print_number(struct transfer *transfer, const char *event, const char *key,
+			 uint64_t number)
+{
+	json_t *facts = json_object();
+
+	json_put(&facts, key, json_count(number));
+	print_event(transfer, event, facts);
+}
+
+/* ---- output ---- */
+
+static void write_output(struct transfer *transfer, const void *data, size_t length)
+{
+	struct get *get = transfer->get;
+	int r = output_write(&transfer->output, data, length, get->interrupted);
+
+	if (r == 0) {
+		return;
+	}
+	transfer->local_error = r;
+	if (transfer->output.kind == OUTPUT_STDOUT && r == -EPIPE) {
+		get->stop_code = EXIT_CODE_STDOUT_CLOSED;
+	} else if (r != -EINTR) {
+		get_message(get, "%s: cannot write to %s: %s", transfer->url,
+			    transfer->output.kind == OUTPUT_STDOUT
+				    ? "standard output"
+				    : get->options->targets[transfer->index].path,
+			    strerror(-r));
+	}
+	if (transfer->job != NULL) {
+		fetchd_job_cancel(transfer->job);
+	}
+}
+
+/* The head as -i shows it, with CRLF as on the wire of HTTP/1.1. NULL without memory. */
+static char *head_text(const struct fetchd_head *head)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (out == NULL) {
+		return NULL;
+	}
+	(void)fprintf(out, "HTTP/2 %" PRIu32 "\r\n", head->status);
+	for (size_t i = 0; i < head->header_count; i++) {
+		(void)fwrite(head->headers[i].name, 1, head->headers[i].name_length, out);
+		(void)fputs(": ", out);
+		(void)fwrite(head->headers[i].value, 1, head->headers[i].value_length, out);
+		(void)fputs("\r\n", out);
+	}
+	(void)fputs("\r\n", out);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static void show_head(struct transfer *transfer, const struct fetchd_head *head)
+{
+	char *text = head_text(head);
+
+	if (text == NULL) {
+		get_message(transfer->get, "out of memory");
+		transfer->local_error = -ENOMEM;
+		fetchd_job_cancel(transfer->job);
+		return;
+	}
+	if (transfer->held) {
+		transfer->pending_head = text;
+		return;
+	}
+	write_output(transfer, text, strlen(text));
+	free(text);
+}
+
+void transfer_take_turn(struct transfer *transfer)
+{
+	const struct fetchd_server *server = fetchd_get_server(transfer->get->connection);
+
+	if (!transfer->held) {
+		return;
+	}
+	transfer->held = false;
+	if (transfer->pending_head != NULL) {
+		write_output(transfer, transfer->pending_head, strlen(transfer->pending_head));
+		free(transfer->pending_head);
+		transfer->pending_head = NULL;
+	}
+	if (transfer->state == TRANSFER_RUNNING && transfer->local_error == 0 && server != NULL) {
+		fetchd_job_credit(transfer->job, server->default_credit_bytes);
+	}
+}
+
+/* ---- events ---- */
+
+static void on_accepted(struct fetchd_job *job, uint64_t daemon_id, void *user)
+{
+	(void)job;
+	if (json_on(user)) {
+		print_number(user, "accepted", "job", daemon_id);
+	}
+}
+
+static void on_informational(struct fetchd_job *job, const struct fetchd_head *head, void *user)
+{
+	(void)job;
+	if (json_on(user)) {
+		print_event(user, "informational", json_head(head));
+	}
+}
+
+static void on_head(struct fetchd_job *job, const struct fetchd_head *head, void *user)
+{
+	struct transfer *transfer = user;
+	const struct get_options *options = transfer->get->options;
+
+	transfer->status = head->status;
+	transfer->content_length = head->content_length;
+	transfer->waiting_for[0] = '\0';
+	if (options->common.json) {
+		print_event(transfer, "head", json_head(head));
+	}
+	if (options->fail && head->status >= 400) {
+		transfer->bad_status = true;
+		fetchd_job_cancel(job);
+	} else if (options->include_head) {
+		show_head(transfer, head);
+	}
+}
+
+static void on_body(struct fetchd_job *job, uint64_t offset, const void *data, size_t length,
+		    void *user)
+{
+	struct transfer *transfer = user;
+
+	(void)job;
+	if (json_on(transfer)) {
+		json_t *facts = json_object();
+
+		json_put(&facts, "offset", json_count(offset));
+		json_put(&facts, "length", json_count(length));
+		print_event(transfer, "body", facts);
+	}
+	transfer->received_bytes = offset + length;
+	write_output(transfer, data, length);
+}
+
+static void on_trailers(struct fetchd_job *job, const struct fetchd_field *fields,
+			size_t field_count, void *user)
+{
+	(void)job;
+	if (json_on(user)) {
+		json_t *facts = json_object();
+
+		json_put(&facts, "headers", json_fields(fields, field_count));
+		print_event(user, "trailers", facts);
+	}
+}
+
+static void on_warning(struct fetchd_job *job, enum fetchd_warning_code code, const char *text,
+		       void *user)
+{
+	struct transfer *transfer = user;
+
+	(void)job;
+	if (json_on(transfer)) {
+		json_t *facts = json_object();
+
+		json_put(&facts, "code", json_text(fetchd_warning_code_name(code)));
+		json_put(&facts, "text", json_text(text));
+		print_event(transfer, "warning", facts);
+	}
+	if (!transfer->get->options->quiet) {
+		get_message(transfer->get, "%s: warning: %s", transfer->url, text);
+	}
+}
+
+static void on_progress(struct fetchd_job *job, const struct fetchd_progress *progress, void *user)
+{
+	struct transfer *transfer = user;
+
+	(void)job;
+	if (json_on(transfer)) {
+		print_event(transfer, "progress", json_progress(progress));
+	}
+	/* While the body comes, what the daemon waits for from time to time is us. */
+	if (progress->state == FETCHD_JOB_RECEIVING || progress->state == FETCHD_JOB_DELIVERING) {
+		transfer->waiting_for[0] = '\0';
+		return;
+	}
+	(void)snprintf(transfer->waiting_for, sizeof(transfer->waiting_for), "%s",
+		       progress->waiting_for);
+}
+
+/* ---- the end ---- */
+
+/* "URL: REASON: text: text", and what can be done about it. */
+static void explain(struct transfer *transfer, const struct fetchd_closed *closed)
+{
+	const char *advice = NULL;
+	char chain[4096];
+	size_t at = 0;
+
+	chain[0] = '\0';
+	for (size_t i = 0; i < closed->failure_count && at < sizeof(chain); i++) {
+		int length =
+			snprintf(chain + at, sizeof(chain) - at, ": %s", closed->failures[i].text);
+
+		at += length > 0 ? (size_t)length : 0;
+		if (advice == NULL) {
+			advice = fetchd_failure_advice(closed->failures[i].code);
+		}
+	}
+	if (closed->failure_count == 0) {
+		(void)snprintf(chain, sizeof(chain), ": %s",
+			       fetchd_close_reason_text(closed->reason));
+	}
+	get_message(transfer->get, "%s: %s%s", transfer->url,
+		    fetchd_close_reason_name(closed->reason), chain);
+	if (advice != NULL) {
+		get_message(transfer->get, "%s", advice);
+	}
+}
+
+/* What the end means for this program; prints why if it is bad. */
+static int settle(struct transfer *transfer, const struct fetchd_closed *closed)
+{
+	struct get *get = transfer->get;
+	int r;
+
+	if (transfer->local_error < 0) {
+		return transfer->local_error == -EPIPE && transfer->output.kind == OUTPUT_STDOUT
+			       ? EXIT_CODE_STDOUT_CLOSED
+			       : EXIT_CODE_OUTPUT;
+	}
+	if (transfer->bad_status) {
+		get_message(get, "%s: status %" PRIu32, transfer->url, transfer->status);
+		return EXIT_CODE_HTTP_STATUS;
+	}
+	if (closed->reason != FETCHD_CLOSE_ENDED) {
+		/* Nobody needs to be told what they have just asked for. */
+		if (get->stop_code == 0 || closed->reason != FETCHD_CLOSE_CANCELLED) {
+			explain(transfer, closed);
+		}
+		return exit_code_of(closed->reason);
+	}
+	r = output_commit(&transfer->output);
+	if (r < 0) {
+		get_message(get, "%s: cannot finish the output file: %s", transfer->url,
+			    strerror(-r));
+		return EXIT_CODE_OUTPUT;
+	}
+	return 0;
+}
+
+static void finish(struct transfer *transfer, int exit_code)
+{
+	struct get *get = transfer->get;
+
+	output_discard(&transfer->output);
+	if (transfer->state == TRANSFER_RUNNING) {
+		get->running--;
+	}
+	transfer->job = NULL;
+	transfer->state = TRANSFER_DONE;
+	transfer->exit_code = exit_code;
+	get->done++;
+	if (get->turn == transfer->index && get->stop_code == 0) {
+		get_next_turn(get);
+	}
+}
+
+static void on_closed(struct fetchd_job *job, const struct fetchd_closed *closed, void *user)
+{
+	struct transfer *transfer = user;
+	int exit_code = settle(transfer, closed);
+
+	(void)job;
+	if (json_on(transfer)) {
+		json_t *facts = json_closed(closed);
+
+		json_put(&facts, "exit_code", json_count((uint64_t)exit_code));
+		print_event(transfer, "closed", facts);
+	}
+	finish(transfer, exit_code);
+}
+
+/* ---- the beginning ---- */
+
+static int open_output(struct transfer *transfer)
+{
+	const struct get_target *target = &transfer->get->options->targets[transfer->index];
+	int r;
+
+	switch (target->kind) {
+	case OUTPUT_NONE:
+		break;
+	case OUTPUT_STDOUT:
+		output_open_stdout(&transfer->output);
+		break;
+	case OUTPUT_FILE:
+		r = output_open_file(&transfer->output, target->path);
+		if (r < 0) {
+			get_message(transfer->get, "%s: cannot write to %s: %s", transfer->url,
+				    target->path,
+				    r == -EISDIR ? "it is a directory; name a file in it"
+						 : strerror(-r));
+			return r;
+		}
+		break;
+	}
+	return 0;
+}
+
+int transfer_start(struct transfer *transfer)
+{
+	static const struct fetchd_job_callbacks callbacks = {
+		.size = sizeof(callbacks),
+		.on_accepted = on_accepted,
+		.on_informational = on_informational,
+		.on_head = on_head,
+		.on_body = on_body,
+		.on_trailers = on_trailers,
+		.on_warning = on_warning,
+		.on_progress = on_progress,
+		.on_closed = on_closed,
+	};
+	struct get *get = transfer->get;
+	struct fetchd_request request = get->options->request;
+	int r;
+
+	if (open_output(transfer) < 0) {
+		finish(transfer, EXIT_CODE_OUTPUT);
+		return 0;
+	}
+	request.url = transfer->url;
+	transfer->held = transfer->output.kind == OUTPUT_STDOUT && transfer->index != get->turn;
+	if (transfer->held) {
+		request.initial_credit_bytes = 0;
+	}
+	if (get->progress_on) {
+		request.progress_interval_ms = BAR_INTERVAL_MS;
+	} else if (get->options->common.json) {
+		request.progress_interval_ms = JSON_INTERVAL_MS;
+	}
+	r = fetchd_submit(get->connection, &request, &callbacks, transfer, &transfer->job);
+	if (r == 0) {
+		transfer->state = TRANSFER_RUNNING;
+		get->running++;
+		return 0;
+	}
+	output_discard(&transfer->output);
+	if (r == -EAGAIN) {
+		return r;
+	}
+	/* A lost connection is told of once, by who is running. */
+	if (fetchd_error(get->connection) != 0 || r == -EPIPE || r == -ECONNRESET) {
+		finish(transfer, EXIT_CODE_DAEMON_LOST);
+		return 0;
+	}
+	get_message(get, "%s: cannot submit: %s", transfer->url, strerror(-r));
+	finish(transfer, EXIT_CODE_INTERNAL);
+	return 0;
+}
+
+void transfer_give_up(struct transfer *transfer, int exit_code)
+{
+	if (transfer->state != TRANSFER_DONE) {
+		finish(transfer, exit_code);
+	}
+}
+
+void transfer_fini(struct transfer *transfer)
+{
+	output_discard(&transfer->output);
+	free(transfer->pending_head);
+	transfer->pending_head = NULL;
+}
+
+struct progress_row transfer_row(struct transfer *transfer, int64_t now_ms)
+{
+	const struct get_target *target = &transfer->get->options->targets[transfer->index];
+	const char *name = target->kind == OUTPUT_FILE ? target->path : transfer->url;
+	const char *slash = strrchr(name, '/');
+
+	progress_rate_update(&transfer->rate, now_ms, transfer->received_bytes);
+	if (slash != NULL && slash[1] != '\0') {
+		name = slash + 1;
+	}
+	return (struct progress_row){
+		.name = name,
+		.waiting_for =
+			transfer->held ? "its turn on standard output" : transfer->waiting_for,
+		.received_bytes = transfer->received_bytes,
+		.total_bytes = transfer->content_length,
+		.rate_bytes_per_s = transfer->rate.bytes_per_s,
+	};
+}
