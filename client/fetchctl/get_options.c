@@ -52,6 +52,7 @@ static const struct cli_option table[] = {
 	{KEY_RETRY, "retry", NULL, "Let the daemon try again after a temporary failure"},
 	{KEY_NO_REPLAY, "no-replay", NULL, "Never send the request a second time"},
 	{KEY_PARALLEL, "parallel", "N", "At most so many fetches at once; 8"},
+	{'v', "verbose", NULL, "Say on standard error how each fetch ended, and how it went"},
 	{'q', "quiet", NULL, "No progress, no warnings; errors are still printed"},
 	{KEY_NO_PROGRESS, "no-progress", NULL, "No progress"},
 	CLI_COMMON_OPTIONS,
@@ -254,6 +255,9 @@ static int take_option(struct get_options *options, struct collected *collected,
 		return 0;
 	case 'f':
 		options->fail = true;
+		return 0;
+	case 'v':
+		options->verbose = true;
 		return 0;
 	case 'q':
 		options->quiet = true;

@@ -24,6 +24,7 @@ struct get_options {
 	size_t parallel;
 	bool include_head;
 	bool fail;
+	bool verbose;
 	bool quiet;
 	bool no_progress;
 };

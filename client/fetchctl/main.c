@@ -23,7 +23,7 @@ static const struct verb {
 
 static void print_help(FILE *out)
 {
-	(void)fputs("Usage: fetchctl VERB [OPTION...] [ARGUMENT...]\n"
+	(void)fputs("Usage: fetchctl [--socket PATH] [--json] VERB [OPTION...] [ARGUMENT...]\n"
 		    "Fetches over HTTP/2 through the local daemon fetchd.\n\n"
 		    "Verbs:\n",
 		    out);
@@ -37,10 +37,29 @@ static void print_help(FILE *out)
 		    out);
 }
 
+/* Where the verb is: after the options that every verb has, which may stand before it, too. */
+static int find_verb(int argc, char **argv)
+{
+	int at = 1;
+
+	while (at < argc) {
+		if (strcmp(argv[at], "--socket") == 0) {
+			at += 2;
+		} else if (strcmp(argv[at], "--json") == 0 ||
+			   strncmp(argv[at], "--socket=", 9) == 0) {
+			at++;
+		} else {
+			break;
+		}
+	}
+	return at;
+}
+
 int main(int argc, char **argv)
 {
 	static char program[] = "fetchctl";
-	const char *name = argc > 1 ? argv[1] : NULL;
+	const int at = find_verb(argc, argv);
+	const char *name = at < argc ? argv[at] : NULL;
 
 	/* A closed pipe is an error with an exit code of its own. */
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -59,7 +78,9 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(name, verbs[i].name) == 0) {
-			/* getopt begins its messages with it. */
+			/* The verb's own parser gets what stood before it, too, and begins its
+			 * messages with the program's name. */
+			memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
 			argv[1] = program;
 			return verbs[i].run(argc - 1, argv + 1);
 		}

@@ -307,12 +307,44 @@ static void finish(struct transfer *transfer, int exit_code)
 	}
 }
 
+/* Milliseconds with what a fetch over a warm connection needs of them. */
+static double in_ms(int64_t us)
+{
+	return us < 0 ? 0.0 : (double)us / 1000.0;
+}
+
+/* "closed: ENDED, ..." for people; --json says all of it. */
+static void tell_end(struct transfer *transfer, const struct fetchd_closed *closed)
+{
+	const struct fetchd_attempt *last =
+		closed->attempt_count ? &closed->attempts[closed->attempt_count - 1] : NULL;
+
+	if (last != NULL && last->connection != 0) {
+		get_message(
+			transfer->get,
+			"%s: closed: %s, status %u, %" PRIu64
+			" bytes in %.1f ms (head after %.1f ms), stream %u on connection %" PRIu64
+			" to %s, %zu attempt%s",
+			transfer->url, fetchd_close_reason_name(closed->reason), last->status,
+			closed->delivered_bytes, in_ms(closed->end_us),
+			in_ms(closed->first_byte_us), last->stream, last->connection, last->remote,
+			closed->attempt_count, closed->attempt_count == 1 ? "" : "s");
+	} else {
+		get_message(transfer->get, "%s: closed: %s after %.1f ms, nothing was sent",
+			    transfer->url, fetchd_close_reason_name(closed->reason),
+			    in_ms(closed->end_us));
+	}
+}
+
 static void on_closed(struct fetchd_job *job, const struct fetchd_closed *closed, void *user)
 {
 	struct transfer *transfer = user;
 	int exit_code = settle(transfer, closed);
 
 	(void)job;
+	if (transfer->get->options->verbose) {
+		tell_end(transfer, closed);
+	}
 	if (json_on(transfer)) {
 		json_t *facts = json_closed(closed);
 
