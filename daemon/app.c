@@ -63,6 +63,7 @@ static struct http_settings http_settings_of(const struct config *config)
 		.body_budget = config->memory.body_budget,
 		.connect_timeout_ms = config->pool.connect_timeout_ms,
 		.idle_timeout_ms = config->pool.idle_timeout_ms,
+		.write_timeout_ms = config->http.write_timeout_ms,
 	};
 }
 
@@ -245,6 +246,11 @@ static int check_state_dir(const struct app *app)
 
 	if (!app->options->state_dir[0]) {
 		return 0;
+	}
+	if (mkdir(app->options->state_dir, 0700) < 0 && errno != EEXIST) {
+		log_error("--state-dir %s: cannot make it: %s", app->options->state_dir,
+			  strerror(errno));
+		return -1;
 	}
 	if (stat(app->options->state_dir, &st) < 0) {
 		log_error("--state-dir %s: %s", app->options->state_dir, strerror(errno));

@@ -50,6 +50,7 @@ struct config {
 		uint64_t max_header_list;
 		uint64_t max_headers;
 		uint64_t max_informational;
+		uint64_t write_timeout_ms;
 		char *user_agent;
 	} http;
 	struct {

@@ -93,6 +93,10 @@ static const struct config_key table[] = {
 	{COUNT(http, max_informational), .fallback = "32", .min = 0, .max = 1000,
 	 .doc = "Informational responses (1xx) to one request at most. More end the job with "
 		"TOO_MANY_INFORMATIONAL."},
+	{DURATION(http, write_timeout), .fallback = "30s", .min = 100, .max = 10 * MINUTE,
+	 .doc = "How long a server may take no bytes of what is sent to it before the connection "
+		"is given up. The kernel uses it too, for what it has sent and nobody "
+		"acknowledges (TCP_USER_TIMEOUT)."},
 	{STRING(http, user_agent), .fallback = "fetchd/" FETCHD_VERSION, .max = 128,
 	 .check = config_check_field_value,
 	 .doc = "The user-agent field of requests that bring none of their own. Empty: none is "

@@ -191,6 +191,8 @@ static void on_io(struct ev_loop *ev, struct ev_io *watcher, int revents)
 		 * and libev has stopped the watcher. The owner tries, and has its deadlines if that
 		 * leads nowhere. A descriptor that is not open is our bug: libev asserts. */
 		events = (unsigned)watcher->events & (LOOP_READ | LOOP_WRITE);
+		/* Nothing is watched now; the owner's next loop_io_set() watches again. */
+		watcher->events = (int)((unsigned)watcher->events & EV__IOFDSET);
 	}
 	io->callback(io->ctx, events);
 }

@@ -15,6 +15,9 @@
 #include <utlist.h>
 
 #define READS_PER_ROUND 4u
+/* Frames that wait in nghttp2 to be sent. Its own flood limit counts acknowledgements only; a peer
+ * that makes us answer in other ways, and does not read, would grow the queue without end. */
+#define OUTBOUND_FRAMES_MAX 50000u
 /* mem_send gives at most one frame of default size at a time. */
 #define OUT_ROOM_MIN (NGHTTP2_INITIAL_MAX_FRAME_SIZE_BYTES + 64u)
 #define NGHTTP2_INITIAL_MAX_FRAME_SIZE_BYTES 16384u
@@ -23,6 +26,7 @@
 #define STREAM_ID_LAST (UINT32_C(0x7fffffff) - 2048u)
 
 static const struct channel_callbacks channel_callbacks;
+static bool collect(struct connection *connection);
 static void flush(void *ctx);
 
 const char *connection_state_name(enum connection_state state)
@@ -68,7 +72,7 @@ static void add_cause(struct connection *connection, enum failure_code code,
 /* Takes everything down. The owner hears of it if it is still there. */
 static void destroy(struct connection *connection)
 {
-	const struct connection_callbacks *callbacks = connection->callbacks;
+	const struct connection_callbacks *callbacks = NULL;
 	struct http_env *env = connection->env;
 	bool opened = connection->state != CONNECTION_CONNECTING;
 
@@ -77,6 +81,7 @@ static void destroy(struct connection *connection)
 	}
 	connection->dead = true;
 	loop_task_cancel(&connection->flush);
+	loop_timer_stop(&connection->write_timer);
 	dial_cancel(connection->dial);
 	connection->dial = NULL;
 	if (connection->state != CONNECTION_CLOSED) {
@@ -91,6 +96,8 @@ static void destroy(struct connection *connection)
 	connection->channel = NULL;
 	free(connection->out);
 	connection->out = NULL;
+	/* Only now: a stream's end may have made the owner let go of it. */
+	callbacks = connection->callbacks;
 	connection->callbacks = NULL;
 	if (callbacks && opened) {
 		callbacks->on_closed(connection->ctx, connection);
@@ -162,8 +169,10 @@ void connection_free(struct connection *connection)
 		connection->doomed = true;
 		return;
 	}
-	if (connection->state == CONNECTION_OPEN) {
-		connection_drain(connection); /* a GOAWAY as far as the socket takes it at once */
+	if (connection->state == CONNECTION_OPEN && !connection->streams) {
+		/* A GOAWAY as far as the socket takes it at once. Not with streams: requests that
+		 * have not left must not leave now. */
+		connection_drain(connection);
 		flush(connection);
 	}
 	destroy(connection);
@@ -239,6 +248,7 @@ int connection_new(struct http_env *env, const struct dial_target *target,
 		return rc;
 	}
 	connection->number = ++env->connection_count;
+	connection->last_read_ms = loop_now_ms(env->loop);
 	*ret_connection = connection;
 	return 0;
 }
@@ -277,12 +287,26 @@ static bool check_preface(struct connection *connection, const uint8_t *data, si
 	return false;
 }
 
+/* nghttp2 gives up for good: whose fault is it? */
+static void doom_nghttp2(struct connection *connection, int error)
+{
+	if (error == NGHTTP2_ERR_NOMEM || error == NGHTTP2_ERR_CALLBACK_FAILURE) {
+		connection_doom(connection, CLOSE_CONNECTION_LOST, FAIL_NO_MEMORY, NULL,
+				"the daemon has no memory for the connection");
+	} else {
+		connection_doom(connection, CLOSE_PROTOCOL_ERROR, FAIL_H2_CONNECTION_ERROR, NULL,
+				"the peer broke HTTP/2 on the connection: %s",
+				nghttp2_strerror(error));
+	}
+}
+
 /* False: the connection is gone or doomed. */
 static bool feed(struct connection *connection, const uint8_t *data, size_t length)
 {
 	ssize_t used = 0;
 
 	connection->env->metrics->wire_received += length;
+	connection->last_read_ms = loop_now_ms(connection->env->loop);
 	if (connection->first_length < sizeof(connection->first) &&
 	    !check_preface(connection, data, length)) {
 		return false;
@@ -291,12 +315,38 @@ static bool feed(struct connection *connection, const uint8_t *data, size_t leng
 	used = nghttp2_session_mem_recv(connection->session, data, length);
 	connection->in_session = false;
 	if (used < 0) {
-		connection_doom(connection, CLOSE_PROTOCOL_ERROR, FAIL_H2_CONNECTION_ERROR, NULL,
-				"the peer broke HTTP/2 on the connection: %s",
-				nghttp2_strerror((int)used));
+		doom_nghttp2(connection, (int)used);
 		return false;
 	}
 	if (connection->doomed) {
+		destroy(connection);
+		return false;
+	}
+	if (nghttp2_session_get_outbound_queue_size(connection->session) > OUTBOUND_FRAMES_MAX) {
+		connection_doom(connection, CLOSE_PROTOCOL_ERROR, FAIL_H2_CONNECTION_ERROR, NULL,
+				"the peer asks for answers and does not read them (%u frames wait)",
+				OUTBOUND_FRAMES_MAX);
+		return false;
+	}
+	if (connection->write_blocked && !nghttp2_session_want_read(connection->session)) {
+		/* nghttp2 is done with the peer, and what it has to say about that cannot be said.
+		 */
+		connection_doom(connection, CLOSE_PROTOCOL_ERROR, FAIL_H2_CONNECTION_ERROR, NULL,
+				"the peer broke HTTP/2 on the connection, and takes no bytes");
+		return false;
+	}
+	return true;
+}
+
+/* What nghttp2 made of the peer's last bytes is why streams or the connection end, and not what the
+ * socket says now: it says so by what it would send, so that is collected before the end. False:
+ * the connection is gone. */
+static bool hear_nghttp2(struct connection *connection)
+{
+	if (!collect(connection)) {
+		return false;
+	}
+	if (connection->reason != CLOSE_NONE) {
 		destroy(connection);
 		return false;
 	}
@@ -309,6 +359,9 @@ static void on_eof(struct connection *connection)
 
 	if (!connection->streams) {
 		destroy(connection);
+		return;
+	}
+	if (!hear_nghttp2(connection)) {
 		return;
 	}
 	connection_doom(connection, CLOSE_CONNECTION_LOST, FAIL_CONNECTION_CLOSED, NULL, "%s",
@@ -339,7 +392,9 @@ static void on_readable(void *ctx)
 			on_eof(connection);
 			return;
 		case IO_ERROR:
-			doom_io(connection, &failure);
+			if (hear_nghttp2(connection)) {
+				doom_io(connection, &failure);
+			}
 			return;
 		}
 	}
@@ -353,6 +408,7 @@ static void on_writable(void *ctx)
 	struct connection *connection = ctx;
 
 	connection->write_blocked = false;
+	loop_timer_stop(&connection->write_timer);
 	connection_queue_flush(connection);
 }
 
@@ -405,6 +461,24 @@ static bool collect(struct connection *connection)
 	return true;
 }
 
+static void on_write_timeout(void *ctx)
+{
+	struct connection *connection = ctx;
+
+	connection_doom(connection, CLOSE_CONNECTION_LOST, FAIL_CONNECTION_ERROR, NULL,
+			"the peer took no bytes for %" PRIu64 " ms (http.write_timeout)",
+			connection->settings.write_timeout_ms);
+}
+
+/* A peer that takes nothing would keep its streams, its place in the pool and our resets for ever.
+ */
+static void watch_writing(struct connection *connection)
+{
+	connection->write_blocked = true;
+	loop_timer_start(&connection->write_timer, connection->env->loop,
+			 connection->settings.write_timeout_ms, on_write_timeout, connection);
+}
+
 /* Writes what was collected. False: blocked, or the connection is gone. */
 static bool write_out(struct connection *connection)
 {
@@ -421,7 +495,7 @@ static bool write_out(struct connection *connection)
 			connection->env->metrics->wire_sent += count;
 			break;
 		case IO_AGAIN:
-			connection->write_blocked = true;
+			watch_writing(connection);
 			return false;
 		case IO_EOF:
 		case IO_ERROR:
@@ -522,7 +596,7 @@ int connection_submit(struct connection *connection, const struct request *reque
 	connection->carried++;
 	connection_queue_flush(connection);
 	if (stream->id >= STREAM_ID_LAST) {
-		connection_set_draining(connection);
+		connection_drain(connection); /* and it closes with its last stream */
 	}
 	*ret_stream = stream;
 	return 0;
@@ -569,6 +643,13 @@ uint64_t connection_number(const struct connection *connection)
 const struct channel_info *connection_info(const struct connection *connection)
 {
 	return connection->channel ? channel_info(connection->channel) : NULL;
+}
+
+void connection_suspect(struct connection *connection, uint64_t since_ms)
+{
+	if (connection->last_read_ms < since_ms) {
+		connection_drain(connection);
+	}
 }
 
 const struct dial_times *connection_dial_times(const struct connection *connection)

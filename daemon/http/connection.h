@@ -52,6 +52,10 @@ int connection_new(struct http_env *env, const struct dial_target *target,
 void connection_free(struct connection *connection);
 /* GOAWAY(NO_ERROR), no more streams, closed when the last one ends. on_draining comes, later. */
 void connection_drain(struct connection *connection);
+/* A stream on it made no progress since `since_ms`. If nothing at all has come from the peer since
+ * then, the path may be dead: drains it, so that the next request does not meet the same silence.
+ */
+void connection_suspect(struct connection *connection, uint64_t since_ms);
 
 /* Sends `request`, which must live as long as the stream. 0 and *ret_stream; -EBUSY when there is
  * no slot; -ENOMEM. No callback from inside the call. */

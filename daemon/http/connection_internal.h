@@ -22,6 +22,7 @@ struct stream {
 	void *ctx;
 	struct stream *prev, *next; /* in connection::streams, while connection is set */
 	uint32_t id;
+	uint32_t window; /* what it may hold at most: its share of the memory budget */
 	struct bytes buffer;
 	size_t request_body_sent;
 	struct header_list fields; /* of the header section that is being received */
@@ -58,6 +59,8 @@ struct connection {
 	uint64_t carried;
 	uint32_t peer_limit;
 	struct loop_task flush;
+	struct loop_timer write_timer; /* while write_blocked */
+	uint64_t last_read_ms;
 	uint8_t *out; /* CONNECTION_OUT_SIZE, only while something waits in it */
 	size_t out_begin, out_end;
 	uint64_t out_total;     /* all output so far, `out` included */

@@ -27,7 +27,17 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
 {
 	struct stream *stream = hd->stream_id ? find_stream(session, hd->stream_id) : NULL;
 
-	(void)user_data;
+	if (hd->type == NGHTTP2_PUSH_PROMISE) {
+		const uint32_t code = NGHTTP2_PROTOCOL_ERROR;
+
+		/* Our SETTINGS forbid it and precede every request, so there is nothing to wait for
+		 * (RFC 9113, section 6.6). nghttp2 would answer each one with a reset until the
+		 * SETTINGS are acknowledged. */
+		connection_doom(user_data, CLOSE_PROTOCOL_ERROR, FAIL_H2_CONNECTION_ERROR, &code,
+				"the peer broke HTTP/2 on the connection: PUSH_PROMISE, although "
+				"push is disabled");
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
+	}
 	if (!stream) {
 		return 0;
 	}
@@ -156,8 +166,15 @@ static void on_end_stream(struct connection *connection, struct stream *stream)
 	}
 	stream->end_stream = true;
 	if (!stream->request_done) {
+		const struct failure none = {.count = 0};
+		const struct stream_end end = {.reason = CLOSE_ENDED, .failure = &none};
+
 		(void)nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE,
 						(int32_t)stream->id, NGHTTP2_NO_ERROR);
+		/* The peer may never take the reset; the response does not wait for that. */
+		(void)nghttp2_session_set_stream_user_data(connection->session, (int32_t)stream->id,
+							   NULL);
+		stream_finish(stream, &end);
 	}
 }
 
@@ -406,8 +423,8 @@ int connection_session_new(struct connection *connection)
 static nghttp2_nv make_nv(const char *name, size_t name_length, const char *value,
 			  size_t value_length)
 {
-	uint8_t flags = header_is_secret(name, name_length) ? NGHTTP2_NV_FLAG_NO_INDEX
-							    : NGHTTP2_NV_FLAG_NONE;
+	uint8_t flags = header_may_be_indexed(name, name_length) ? NGHTTP2_NV_FLAG_NONE
+								 : NGHTTP2_NV_FLAG_NO_INDEX;
 
 	/* nghttp2 copies both and does not write through the pointers. */
 	return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, name_length,

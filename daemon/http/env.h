@@ -30,6 +30,7 @@ struct http_settings {
 	uint64_t body_budget; /* bytes: streams in flight times stream_window */
 	uint64_t connect_timeout_ms;
 	uint64_t idle_timeout_ms;
+	uint64_t write_timeout_ms; /* longest time a peer may take no bytes */
 };
 
 struct http_env {
@@ -42,6 +43,7 @@ struct http_env {
 	uint32_t streams;                   /* made and not yet freed: each may hold a window */
 	void (*on_stream_freed)(void *ctx); /* the pool's: a share of the budget is free */
 	void *on_stream_freed_ctx;
+	uint64_t window_bytes;               /* of the windows of these streams together */
 	uint64_t buffered_bytes;             /* in the buffers of all streams */
 	uint8_t read_buffer[HTTP_READ_SIZE]; /* shared: its content never outlives one read */
 };

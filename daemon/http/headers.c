@@ -175,14 +175,20 @@ bool header_parse_length(const char *value, size_t length, uint64_t *ret_length)
 	return true;
 }
 
-bool header_is_secret(const char *name, size_t length)
+bool header_may_be_indexed(const char *name, size_t length)
 {
-	static const char *const secrets[] = {"authorization", "cookie", "proxy-authorization"};
+	static const char *const common[] = {"accept",
+					     "accept-encoding",
+					     "accept-language",
+					     "cache-control",
+					     "content-type",
+					     "user-agent",
+					     "te"};
 
-	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
-		if (length == strlen(secrets[i]) && memcmp(name, secrets[i], length) == 0) {
+	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++) {
+		if (length == strlen(common[i]) && memcmp(name, common[i], length) == 0) {
 			return true;
 		}
 	}
-	return false;
+	return length > 0 && name[0] == ':';
 }

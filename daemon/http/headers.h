@@ -65,6 +65,8 @@ int header_list_make_request(struct header_list *list, const struct header_field
 /* The value as a Content-Length (RFC 9110, section 8.6): decimal digits only. False if it is none
  * or above INT64_MAX. */
 bool header_parse_length(const char *value, size_t length, uint64_t *ret_length);
-/* Must the field never be put into a compression table (RFC 7541, section 7.1.3)? Lower-case names
- * of secrets. */
-bool header_is_secret(const char *name, size_t length);
+/* May the field go into the connection's compression table? Clients of different users share
+ * connections, and a shared table lets one guess another's values by the size of its own requests
+ * (RFC 7541, section 7.1): so only fields that are no secret by their nature, and the pseudo-header
+ * fields but :path, which nghttp2 keeps out by itself. */
+bool header_may_be_indexed(const char *name, size_t length);

@@ -73,9 +73,7 @@ static void set_idle(struct pool_connection *entry, bool idle)
 		DL_APPEND2(pool->idle, entry, idle_prev, idle_next);
 		loop_timer_start(&entry->idle_timer, pool->env->loop,
 				 pool->env->settings.idle_timeout_ms, on_idle_timeout, entry);
-		if (pool->starved) {
-			pool_feed(pool); /* somebody may need its place */
-		}
+		pool_feed(pool, STARVED_OF_ROOM); /* somebody may need its place */
 	} else {
 		DL_DELETE2(pool->idle, entry, idle_prev, idle_next);
 		loop_timer_stop(&entry->idle_timer);
@@ -91,9 +89,11 @@ static void remove_connection(struct pool_connection *entry)
 	DL_DELETE(origin->connections, entry);
 	assert(pool->connection_count > 0);
 	pool->connection_count--;
+	pool->evicting -= entry->evicted;
 	free(entry);
+	/* Those who have waited for the place come before its last owner. */
+	pool_feed(pool, STARVED_OF_ROOM);
 	origin_queue_dispatch(origin);
-	pool_feed(pool);
 }
 
 static void on_open(void *ctx, struct connection *connection)
@@ -101,7 +101,7 @@ static void on_open(void *ctx, struct connection *connection)
 	struct pool_connection *entry = ctx;
 
 	(void)connection;
-	set_idle(entry, true);
+	/* Not idle, although it has no streams yet: the dispatch gives it those who wait for it. */
 	origin_queue_dispatch(entry->origin);
 }
 
@@ -109,10 +109,10 @@ static void on_slots(void *ctx, struct connection *connection)
 {
 	struct pool_connection *entry = ctx;
 
-	if (connection_state(connection) == CONNECTION_OPEN) {
-		set_idle(entry, connection_streams(connection) == 0);
+	if (connection_streams(connection) > 0) {
+		set_idle(entry, false);
 	}
-	if (entry->origin->waiting) {
+	if (entry->origin->waiting || connection_streams(connection) == 0) {
 		origin_queue_dispatch(entry->origin);
 	}
 }
@@ -126,15 +126,17 @@ static void on_draining(void *ctx, struct connection *connection)
 	origin_queue_dispatch(entry->origin);
 }
 
-/* The oldest waiter of the highest priority; NULL if there is none. With `before`: only one of an
- * older generation. */
+/* The first waiter of the highest priority; NULL if there is none. With `before`: only one of an older generation. */
 static struct pool_waiter *first_waiter(const struct origin *origin, const uint32_t *before)
 {
 	for (unsigned i = 0; i < PRIORITIES; i++) {
-		struct pool_waiter *waiter = origin->waiters[i];
+		struct pool_waiter *waiter = NULL;
 
-		if (waiter && (!before || waiter->generation != *before)) {
-			return waiter;
+		DL_FOREACH(origin->waiters[i], waiter)
+		{
+			if (!before || waiter->generation != *before) {
+				return waiter;
+			}
 		}
 	}
 	return NULL;
@@ -278,6 +280,7 @@ static void open_connection(struct origin *origin)
 		.tls = origin->tls,
 		.context = env->tls,
 		.tickets = &origin->tickets,
+		.write_timeout_ms = env->settings.write_timeout_ms,
 		.timeout_ms = env->settings.connect_timeout_ms,
 	};
 
@@ -309,8 +312,8 @@ static void consider_opening(struct origin *origin)
 	if (counts.open > 0 && loop_now_ms(env->loop) < origin->extra_after_ms) {
 		return;
 	}
-	if (!pool_make_room(origin->pool)) {
-		pool_starve(origin->pool, origin);
+	if (!pool_take_room(origin->pool, origin)) {
+		pool_starve(origin->pool, origin, STARVED_OF_ROOM);
 		return;
 	}
 	open_connection(origin);
@@ -331,6 +334,18 @@ static struct pool_connection *least_loaded(const struct origin *origin)
 	return best;
 }
 
+/* Connections that nobody needs now are idle: their time runs, and others may have their place. */
+static void note_idle(struct origin *origin)
+{
+	struct pool_connection *entry = NULL;
+
+	DL_FOREACH (origin->connections, entry) {
+		if (connection_state(entry->connection) == CONNECTION_OPEN) {
+			set_idle(entry, connection_streams(entry->connection) == 0);
+		}
+	}
+}
+
 static void dispatch(void *ctx)
 {
 	struct origin *origin = ctx;
@@ -345,12 +360,20 @@ static void dispatch(void *ctx)
 			break;
 		}
 		if (!pool_has_budget(origin->pool)) {
-			pool_starve(origin->pool, origin);
+			pool_starve(origin->pool, origin, STARVED_OF_BUDGET);
 			break;
 		}
 		remove_waiter(waiter);
 		waiter->callbacks->on_ready(waiter->ctx, entry->connection);
-		set_idle(entry, connection_streams(entry->connection) == 0);
+	}
+	origin->turn = false;
+	note_idle(origin);
+	/* What this turn has left over is for the next in line. */
+	if (pool_has_budget(origin->pool)) {
+		pool_feed(origin->pool, STARVED_OF_BUDGET);
+	}
+	if (pool_has_room(origin->pool)) {
+		pool_feed(origin->pool, STARVED_OF_ROOM);
 	}
 	origin->busy = false;
 }

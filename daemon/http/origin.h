@@ -17,6 +17,15 @@ struct pool_connection {
 	struct pool_connection *idle_prev, *idle_next; /* in pool::idle, while `idle` */
 	struct loop_timer idle_timer;
 	bool idle;
+	bool evicted; /* drained to make room: counted in pool::evicting */
+};
+
+/* What an origin's waiters may have to wait for in the pool. */
+enum starvation {
+	NOT_STARVED,
+	STARVED_OF_BUDGET,
+	STARVED_OF_ROOM,
+	STARVATIONS
 };
 
 struct origin {
@@ -35,9 +44,10 @@ struct origin {
 	struct loop_task dispatch;
 	uint64_t extra_after_ms;    /* no further connection beside open ones before this */
 	struct origin *prev, *next; /* in pool::origins, least recently used first */
-	struct origin *starved_prev, *starved_next; /* in pool::starved, while `starved` */
-	bool starved; /* waits for the pool's budget or for room for a connection */
-	bool busy;    /* its callbacks are on the stack */
+	struct origin *starved_prev, *starved_next; /* in pool::starved[starvation] */
+	enum starvation starvation;
+	bool turn; /* it was fed: the place that is free is for it */
+	bool busy; /* its callbacks are on the stack */
 	UT_hash_handle hh;
 };
 
@@ -45,9 +55,10 @@ struct pool {
 	struct http_env *env;
 	struct origin *by_name; /* hash */
 	struct origin *origins;
-	struct origin *starved;
-	struct pool_connection *idle; /* least recently used first */
-	uint32_t connection_count;    /* all states */
+	struct origin *starved[STARVATIONS]; /* in the order of their turns */
+	struct pool_connection *idle;        /* least recently used first */
+	uint32_t connection_count;           /* all states */
+	uint32_t evicting;                   /* of these, being closed to make room */
 };
 
 /* NULL when out of memory. `name` is the key. */
@@ -74,9 +85,14 @@ struct connection *origin_dialing(const struct origin *origin);
 
 /* May another stream be made under the memory budget? */
 bool pool_has_budget(const struct pool *pool);
-/* Makes room for one more connection, closing the longest idle one if it must. */
-bool pool_make_room(struct pool *pool);
-/* The origin waits for the pool; it is dispatched when something comes free, in turn. */
-void pool_starve(struct pool *pool, struct origin *origin);
-/* Something came free: the next starved origin has its turn. */
-void pool_feed(struct pool *pool);
+/* May the origin open a connection now? If the pool is full, closes the longest idle one; its place
+ * is free when it is gone. Origins that have waited longer go first. */
+bool pool_take_room(struct pool *pool, const struct origin *origin);
+/* Is there a place, or one to be had by closing an idle connection? */
+bool pool_has_room(const struct pool *pool);
+/* The origin waits for the pool; it is dispatched when that comes free, in turn. */
+void pool_starve(struct pool *pool, struct origin *origin, enum starvation starvation);
+/* Not any more: nobody waits there. */
+void pool_unstarve(struct pool *pool, struct origin *origin);
+/* Something came free: the next origin that waits for it has its turn. */
+void pool_feed(struct pool *pool, enum starvation starvation);

@@ -19,7 +19,7 @@
 
 static void on_stream_freed(void *ctx)
 {
-	pool_feed(ctx);
+	pool_feed(ctx, STARVED_OF_BUDGET);
 }
 
 struct pool *pool_new(struct http_env *env)
@@ -36,9 +36,7 @@ struct pool *pool_new(struct http_env *env)
 
 static void forget(struct pool *pool, struct origin *origin)
 {
-	if (origin->starved) {
-		DL_DELETE2(pool->starved, origin, starved_prev, starved_next);
-	}
+	pool_unstarve(pool, origin);
 	DL_DELETE(pool->origins, origin);
 	HASH_DEL(pool->by_name, origin);
 	origin_free(origin);
@@ -125,8 +123,28 @@ static int get_origin(struct pool *pool, const struct url *url, struct origin **
 	return 0;
 }
 
+/* New ones go to the end at once; only who comes back looks for its place, from the front, where it
+ * most often is. */
+static void enqueue(struct origin *origin, struct pool_waiter *waiter)
+{
+	struct pool_waiter *first = origin->waiters[waiter->priority];
+	struct pool_waiter *other = NULL;
+
+	if (!first || first->prev->order <= waiter->order) {
+		DL_APPEND(origin->waiters[waiter->priority], waiter);
+		return;
+	}
+	DL_FOREACH (first, other) {
+		if (other->order > waiter->order) {
+			DL_PREPEND_ELEM(origin->waiters[waiter->priority], other, waiter);
+			return;
+		}
+	}
+}
+
 int pool_wait(struct pool *pool, struct pool_waiter *waiter, const struct url *url,
-	      enum priority priority, const struct pool_waiter_callbacks *callbacks, void *ctx)
+	      enum priority priority, uint64_t order, const struct pool_waiter_callbacks *callbacks,
+	      void *ctx)
 {
 	struct origin *origin = NULL;
 	int rc = get_origin(pool, url, &origin);
@@ -140,7 +158,8 @@ int pool_wait(struct pool *pool, struct pool_waiter *waiter, const struct url *u
 	waiter->generation = origin->generation;
 	waiter->callbacks = callbacks;
 	waiter->ctx = ctx;
-	DL_APPEND(origin->waiters[priority], waiter);
+	waiter->order = order;
+	enqueue(origin, waiter);
 	origin->waiting++;
 	origin_queue_dispatch(origin);
 	return 0;
@@ -157,7 +176,9 @@ void pool_waiter_cancel(struct pool_waiter *waiter)
 	waiter->origin = NULL;
 	origin->waiting--;
 	if (origin->waiting == 0) {
+		pool_unstarve(origin->pool, origin);
 		origin_give_up_dials(origin);
+		origin_queue_dispatch(origin); /* its connections may be idle now */
 	}
 }
 
@@ -219,47 +240,68 @@ const char *pool_waiter_why(const struct pool_waiter *waiter, char *buffer, unsi
 
 /* ---- for origin.c ---- */
 
-static uint64_t budget_streams(const struct pool *pool)
-{
-	const struct http_settings *settings = &pool->env->settings;
-	uint64_t streams = settings->body_budget / settings->stream_window;
-
-	return streams ? streams : 1;
-}
-
 bool pool_has_budget(const struct pool *pool)
 {
-	return pool->env->streams < budget_streams(pool);
+	const struct http_env *env = pool->env;
+
+	/* One stream always goes, however small the budget. */
+	return env->streams == 0 ||
+	       env->window_bytes + env->settings.stream_window <= env->settings.body_budget;
 }
 
-bool pool_make_room(struct pool *pool)
+bool pool_take_room(struct pool *pool, const struct origin *origin)
 {
+	if (pool->starved[STARVED_OF_ROOM] && !origin->turn) {
+		return false;
+	}
 	if (pool->connection_count < pool->env->settings.max_connections) {
 		return true;
 	}
-	if (pool->idle) {
-		/* It leaves the table when its GOAWAY is written, later in this round; its place is
-		 * taken then. */
+	if (pool->idle && pool->evicting == 0) {
+		/* It leaves the table when its GOAWAY is written, later in this round. */
+		pool->idle->evicted = true;
+		pool->evicting++;
 		connection_drain(pool->idle->connection);
 	}
 	return false;
 }
 
-void pool_starve(struct pool *pool, struct origin *origin)
+bool pool_has_room(const struct pool *pool)
 {
-	if (!origin->starved) {
-		origin->starved = true;
-		DL_APPEND2(pool->starved, origin, starved_prev, starved_next);
+	return pool->connection_count < pool->env->settings.max_connections ||
+	       (pool->idle && pool->evicting == 0);
+}
+
+void pool_starve(struct pool *pool, struct origin *origin, enum starvation starvation)
+{
+	if (origin->starvation == starvation) {
+		return;
+	}
+	pool_unstarve(pool, origin);
+	origin->starvation = starvation;
+	if (origin->turn) {
+		/* It had its turn and could not use it: it keeps its place. */
+		DL_PREPEND2(pool->starved[starvation], origin, starved_prev, starved_next);
+	} else {
+		DL_APPEND2(pool->starved[starvation], origin, starved_prev, starved_next);
 	}
 }
 
-void pool_feed(struct pool *pool)
+void pool_unstarve(struct pool *pool, struct origin *origin)
 {
-	struct origin *origin = pool->starved;
+	if (origin->starvation != NOT_STARVED) {
+		DL_DELETE2(pool->starved[origin->starvation], origin, starved_prev, starved_next);
+		origin->starvation = NOT_STARVED;
+	}
+}
+
+void pool_feed(struct pool *pool, enum starvation starvation)
+{
+	struct origin *origin = pool->starved[starvation];
 
 	if (origin) {
-		origin->starved = false;
-		DL_DELETE2(pool->starved, origin, starved_prev, starved_next);
+		pool_unstarve(pool, origin);
+		origin->turn = true;
 		origin_queue_dispatch(origin);
 	}
 }
@@ -284,30 +326,43 @@ void pool_gauges(const struct pool *pool, struct pool_gauges *ret_gauges)
 	*ret_gauges = gauges;
 }
 
+static int by_connections(const void *a, const void *b)
+{
+	const struct origin_gauges *left = a;
+	const struct origin_gauges *right = b;
+
+	if (left->connections != right->connections) {
+		return left->connections < right->connections ? 1 : -1;
+	}
+	return (left->waiting < right->waiting) - (left->waiting > right->waiting);
+}
+
 uint32_t pool_origins(const struct pool *pool, struct origin_gauges *origins, uint32_t max)
 {
 	const struct origin *origin = NULL;
 	uint32_t count = 0;
+	struct origin_gauges *all = calloc(HASH_COUNT(pool->by_name) + 1, sizeof(*all));
 
-	for (unsigned used = 2; used-- > 0;) {
-		DL_FOREACH (pool->origins, origin) {
-			struct origin_counts counts;
-
-			if (count >= max) {
-				return count;
-			}
-			if (origin_is_used(origin) != (used == 1)) {
-				continue;
-			}
-			origin_count(origin, &counts);
-			origins[count++] = (struct origin_gauges){
-				.name = origin->name,
-				.connections = counts.open + counts.draining,
-				.connecting = counts.connecting,
-				.streams = counts.streams,
-				.waiting = origin->waiting,
-			};
-		}
+	if (!all) {
+		return 0;
 	}
+	DL_FOREACH (pool->origins, origin) {
+		struct origin_counts counts;
+
+		origin_count(origin, &counts);
+		all[count++] = (struct origin_gauges){
+			.name = origin->name,
+			.connections = counts.open + counts.draining,
+			.connecting = counts.connecting,
+			.streams = counts.streams,
+			.waiting = origin->waiting,
+		};
+	}
+	qsort(all, count, sizeof(*all), by_connections);
+	if (count > max) {
+		count = max;
+	}
+	memcpy(origins, all, count * sizeof(*all));
+	free(all);
 	return count;
 }

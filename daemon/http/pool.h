@@ -43,6 +43,7 @@ struct pool_waiter {
 	struct origin *origin;
 	enum priority priority;
 	uint32_t generation;
+	uint64_t order;
 	const struct pool_waiter_callbacks *callbacks;
 	void *ctx;
 	struct pool_waiter *prev, *next; /* in origin::waiters[priority] */
@@ -55,10 +56,13 @@ void pool_free(struct pool *pool);
 /* After env->settings changed: counts for waiters and connections there are, too. */
 void pool_reconfigure(struct pool *pool);
 
-/* Waits for a stream to the URL's origin. 0; -ENOMEM; FAIL_CONNECTION_LIMIT (positive) when the
- * table of origins is full of ones in use. Callbacks come later, never from inside the call. */
+/* Waits for a stream to the URL's origin, behind those of the same priority with a lower `order`:
+ * one who comes back to try again has its old place. 0; -ENOMEM; FAIL_CONNECTION_LIMIT (positive)
+ * when the table of origins is full of ones in use. Callbacks come later, never from inside the
+ * call. */
 int pool_wait(struct pool *pool, struct pool_waiter *waiter, const struct url *url,
-	      enum priority priority, const struct pool_waiter_callbacks *callbacks, void *ctx);
+	      enum priority priority, uint64_t order, const struct pool_waiter_callbacks *callbacks,
+	      void *ctx);
 /* Stops waiting; no callback follows. A dial that nobody waits for is given up. Idempotent. */
 void pool_waiter_cancel(struct pool_waiter *waiter);
 bool pool_waiter_active(const struct pool_waiter *waiter);
@@ -89,6 +93,6 @@ struct origin_gauges {
 	uint32_t streams;
 	uint32_t waiting;
 };
-/* Fills up to `max` entries, those with connections or waiters first; returns how many. Names are
+/* Fills up to `max` entries, most connections first; returns how many. Names are
  * valid until the loop goes on. */
 uint32_t pool_origins(const struct pool *pool, struct origin_gauges *origins, uint32_t max);

@@ -30,6 +30,8 @@ struct stream *stream_new(struct connection *connection, const struct request *r
 			 connection->settings.max_headers);
 	DL_APPEND(connection->streams, stream);
 	stream->env->streams++;
+	stream->window = connection->settings.stream_window;
+	stream->env->window_bytes += stream->window;
 	return stream;
 }
 
@@ -73,6 +75,7 @@ void stream_free(struct stream *stream)
 	header_list_clear(&stream->fields);
 	assert(env->streams > 0);
 	env->streams--;
+	env->window_bytes -= stream->window;
 	/* nghttp2's callback that led here still looks at the stream. */
 	loop_free_later(env->loop, stream);
 	if (env->on_stream_freed) {
@@ -127,32 +130,6 @@ void stream_finish(struct stream *stream, const struct stream_end *end)
 	if (callbacks) {
 		callbacks->on_closed(stream->ctx, end);
 	}
-}
-
-void stream_finish_lost(struct stream *stream)
-{
-	struct connection *connection = stream->connection;
-	/* Sent is what the channel took, not what waits in our own buffer. */
-	bool sent = stream->serialized && stream->headers_at < connection->written_total;
-	struct failure failure;
-	struct stream_end end = {.failure = &failure};
-
-	failure_copy(&failure, connection->failure);
-	if (stream->end_stream) {
-		/* The response was whole before the connection went. */
-		failure_clear(&failure);
-		end.reason = CLOSE_ENDED;
-	} else if (connection->reason == CLOSE_CONNECT_FAILED) {
-		end.reason = CLOSE_CONNECT_FAILED;
-		end.unprocessed = true;
-	} else if (!sent) {
-		failure_wrap(&failure, FAIL_NEVER_SENT, "never sent: the connection ended first");
-		end.reason = CLOSE_INACTIVE;
-		end.unprocessed = true;
-	} else {
-		end.reason = connection->reason ? connection->reason : CLOSE_CONNECTION_LOST;
-	}
-	stream_finish(stream, &end);
 }
 
 static bool announced_length(const struct stream *stream, uint64_t *ret_length)
@@ -214,6 +191,34 @@ static void describe_local_reset(const struct stream *stream, uint32_t error_cod
 	}
 }
 
+void stream_finish_lost(struct stream *stream)
+{
+	struct connection *connection = stream->connection;
+	/* Sent is what the channel took, not what waits in our own buffer. */
+	bool sent = stream->serialized && stream->headers_at < connection->written_total;
+	struct failure failure;
+	struct stream_end end = {.failure = &failure};
+
+	failure_copy(&failure, connection->failure);
+	if (stream->end_stream) {
+		/* The response was whole before the connection went. */
+		failure_clear(&failure);
+		end.reason = CLOSE_ENDED;
+	} else if (stream->fault != FAIL_NONE) {
+		describe_local_reset(stream, 0, &end, &failure);
+	} else if (connection->reason == CLOSE_CONNECT_FAILED) {
+		end.reason = CLOSE_CONNECT_FAILED;
+		end.unprocessed = true;
+	} else if (!sent) {
+		failure_wrap(&failure, FAIL_NEVER_SENT, "never sent: the connection ended first");
+		end.reason = CLOSE_INACTIVE;
+		end.unprocessed = true;
+	} else {
+		end.reason = connection->reason ? connection->reason : CLOSE_CONNECTION_LOST;
+	}
+	stream_finish(stream, &end);
+}
+
 void stream_finish_closed(struct stream *stream, uint32_t error_code)
 {
 	struct connection *connection = stream->connection;
@@ -230,6 +235,9 @@ void stream_finish_closed(struct stream *stream, uint32_t error_code)
 	}
 	if (stream->end_stream && stream->fault == FAIL_NONE) {
 		end.reason = CLOSE_ENDED;
+	} else if (stream->fault != FAIL_NONE) {
+		/* Before the peer's own reset, which may cross ours. */
+		describe_local_reset(stream, error_code, &end, &failure);
 	} else if (stream->reset_by_peer) {
 		end.reason = CLOSE_RESET;
 		end.unprocessed = stream->peer_code == NGHTTP2_REFUSED_STREAM;

@@ -58,6 +58,7 @@ struct dial {
 	struct tls_context *context;
 	struct tls_tickets *tickets;
 	uint64_t timeout_ms;
+	unsigned write_timeout_ms;
 
 	enum stage stage;
 	struct dial_times times;
@@ -366,6 +367,8 @@ static int attempt_start(struct attempt *attempt)
 	}
 	/* Without TCP_NODELAY a WINDOW_UPDATE waits for the peer's delayed ACK. */
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &attempt->dial->write_timeout_ms,
+		       sizeof(attempt->dial->write_timeout_ms)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
 	    connect(fd, &attempt->address.any, attempt->address.length) < 0) {
 		int error = errno;
@@ -531,6 +534,7 @@ int dial_start(struct loop *loop, struct dns *dns, const struct dial_target *tar
 	dial->context = target->tls ? tls_context_ref(target->context) : NULL;
 	dial->tickets = target->tickets;
 	dial->timeout_ms = target->timeout_ms;
+	dial->write_timeout_ms = (unsigned)target->write_timeout_ms;
 	dial->stage = STAGE_LOOKUP;
 	dial->turn = FAMILY_V6;
 	r = dial->host ? begin(dial) : -ENOMEM;

@@ -26,7 +26,8 @@ struct dial_target {
 	bool tls;
 	struct tls_context *context; /* for tls; referenced */
 	struct tls_tickets *tickets; /* for tls; must outlive the dial */
-	uint64_t timeout_ms;         /* for all of it; 0: none */
+	uint64_t write_timeout_ms; /* TCP_USER_TIMEOUT of the connection; 0: the kernel's default */
+	uint64_t timeout_ms;       /* for all of it; 0: none */
 };
 
 /* loop_clock_us() at each step's end; 0: not reached or not needed. */

@@ -14,6 +14,9 @@
 #include <unistd.h>
 
 #define RECORD_MAX 16384u
+/* Records without data that one read goes through; then others have their turn, and a task goes on
+ * (update_again()). */
+#define EMPTY_RECORDS_MAX 32u
 
 static struct tls_channel *tls_of(struct channel *channel)
 {
@@ -89,6 +92,8 @@ static void refuse_renegotiation(struct tls_channel *tls)
  * also says GNUTLS_E_AGAIN after a record that held no data, a session ticket for one. */
 static ssize_t receive(struct tls_channel *tls, void *buffer, size_t size)
 {
+	unsigned empty = 0;
+
 	for (;;) {
 		ssize_t r = gnutls_record_recv(tls->session, buffer, size);
 
@@ -97,7 +102,7 @@ static ssize_t receive(struct tls_channel *tls, void *buffer, size_t size)
 			tls_tickets_store(tls);
 		}
 		if (r >= 0 || gnutls_error_is_fatal((int)r) ||
-		    (r == GNUTLS_E_AGAIN && !tls->pull)) {
+		    (r == GNUTLS_E_AGAIN && (!tls->pull || ++empty >= EMPTY_RECORDS_MAX))) {
 			return r;
 		}
 		if (r == GNUTLS_E_AGAIN || r == GNUTLS_E_INTERRUPTED) {

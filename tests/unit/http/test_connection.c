@@ -154,6 +154,7 @@ static void slots_follow_both_limits(void **state)
 		    1);
 	UNTIL(world.loop, connection_slots(connection) == 1);
 	submit(&more);
+	(void)h2_first(world.origin, 2);
 	h2_settings(server, &(nghttp2_settings_entry){NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1},
 		    1);
 	h2_sync(server);
@@ -271,9 +272,12 @@ static void peer_closes_an_idle_one(void **state)
 static void lost_after_the_request_was_sent(void **state)
 {
 	struct fetch fetch = {0};
+	struct h2_stream *stream = NULL;
 
 	(void)state;
-	h2_close(open_get(&fetch)->connection);
+	stream = open_get(&fetch);
+	h2_sync(stream->connection);
+	h2_close(stream->connection);
 	UNTIL(world.loop, fetch.closed && owner.closed);
 	assert_int_equal(fetch.reason, CLOSE_CONNECTION_LOST);
 	assert_false(fetch.unprocessed);
@@ -500,9 +504,9 @@ static void free_inside_every_stream_callback(void **state)
 		assert_int_equal(owner.closed + owner.failed, 0);
 		assert_int_equal(other.reason,
 				 when == FETCH_SENT ? CLOSE_INACTIVE : CLOSE_CONNECTION_LOST);
-		assert_int_equal(fetch.reason, when == FETCH_CLOSED || when == FETCH_TRAILERS
-						       ? fetch.reason
-						       : other.reason);
+		/* What had been read with it is still told, so it may even have ended well. */
+		assert_true(fetch.reason == other.reason ||
+			    (fetch.reason == CLOSE_ENDED && when > FETCH_SENT));
 		UNTIL(world.loop, server->eof);
 		fetch_fini(&fetch);
 		fetch_fini(&other);

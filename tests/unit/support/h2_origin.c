@@ -271,7 +271,7 @@ static void push(struct h2_connection *connection)
 	if (connection->fd < 0) {
 		return;
 	}
-	while (connection->session && connection->out_length < 256 * 1024) {
+	while (connection->session && !connection->held && connection->out_length < 256 * 1024) {
 		const uint8_t *data = NULL;
 		ssize_t length = nghttp2_session_mem_send(connection->session, &data);
 
@@ -298,6 +298,11 @@ static void push(struct h2_connection *connection)
 	update_events(connection);
 }
 
+static void feed(struct h2_connection *connection, const uint8_t *data, size_t length)
+{
+	assert_int_equal(nghttp2_session_mem_recv(connection->session, data, length), length);
+}
+
 static void on_event(void *ctx, unsigned events)
 {
 	struct h2_connection *connection = ctx;
@@ -317,10 +322,8 @@ static void on_event(void *ctx, unsigned events)
 			must(realloc(connection->in, connection->in_length + (size_t)count));
 		memcpy(connection->in + connection->in_length, buffer, (size_t)count);
 		connection->in_length += (size_t)count;
-		if (connection->session) {
-			assert_int_equal(nghttp2_session_mem_recv(connection->session, buffer,
-								  (size_t)count),
-					 count);
+		if (connection->session && !connection->held) {
+			feed(connection, buffer, (size_t)count);
 		}
 	}
 	push(connection);
@@ -348,7 +351,8 @@ static void on_accept(void *ctx, unsigned events)
 		      origin->deaf ? 0u : (unsigned)LOOP_READ, on_event, connection);
 	if (!origin->raw) {
 		make_session(connection);
-		if (!origin->hold_settings) {
+		connection->held = origin->hold_settings;
+		if (!connection->held) {
 			send_first_settings(connection);
 		}
 	}
@@ -391,7 +395,7 @@ static void connection_delete(struct h2_connection *connection)
 
 /* ---- the listener ---- */
 
-void h2_origin_open(struct h2_origin *origin)
+static void open_listener(struct h2_origin *origin, int backlog)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
 				      .sin_port = htons(origin->port),
@@ -403,10 +407,30 @@ void h2_origin_open(struct h2_origin *origin)
 	assert_true(origin->listener >= 0);
 	(void)setsockopt(origin->listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	assert_int_equal(bind(origin->listener, (struct sockaddr *)&address, length), 0);
-	assert_int_equal(listen(origin->listener, 64), 0);
+	assert_int_equal(listen(origin->listener, backlog), 0);
 	assert_int_equal(getsockname(origin->listener, (struct sockaddr *)&address, &length), 0);
 	origin->port = ntohs(address.sin_port);
+}
+
+void h2_origin_open(struct h2_origin *origin)
+{
+	open_listener(origin, 64);
 	loop_io_start(&origin->io, origin->loop, origin->listener, LOOP_READ, on_accept, origin);
+}
+
+void h2_origin_hang(struct h2_origin *origin)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+	h2_origin_close(origin);
+	open_listener(origin, 0);
+	address.sin_port = htons(origin->port);
+	for (unsigned i = 0; i < 2; i++) {
+		origin->fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		assert_true(origin->fillers[i] >= 0);
+		(void)connect(origin->fillers[i], (struct sockaddr *)&address, sizeof(address));
+	}
 }
 
 void h2_origin_close(struct h2_origin *origin)
@@ -416,6 +440,12 @@ void h2_origin_close(struct h2_origin *origin)
 		close(origin->listener);
 		origin->listener = -1;
 	}
+	for (unsigned i = 0; i < 2; i++) {
+		if (origin->fillers[i] >= 0) {
+			close(origin->fillers[i]);
+			origin->fillers[i] = -1;
+		}
+	}
 }
 
 struct h2_origin *h2_origin_new(struct loop *loop)
@@ -424,6 +454,7 @@ struct h2_origin *h2_origin_new(struct loop *loop)
 
 	origin->loop = loop;
 	origin->window = -1;
+	origin->fillers[0] = origin->fillers[1] = -1;
 	h2_origin_open(origin);
 	return origin;
 }
@@ -498,6 +529,14 @@ void h2_settings(struct h2_connection *connection, const nghttp2_settings_entry 
 {
 	assert_int_equal(
 		nghttp2_submit_settings(connection->session, NGHTTP2_FLAG_NONE, entries, count), 0);
+	if (connection->held) {
+		/* What came meanwhile, behind our own SETTINGS. */
+		connection->held = false;
+		push(connection);
+		if (connection->in_length) {
+			feed(connection, connection->in, connection->in_length);
+		}
+	}
 	push(connection);
 }
 

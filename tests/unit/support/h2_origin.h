@@ -108,6 +108,7 @@ struct h2_connection {
 	unsigned pongs;
 	bool eof;   /* the client closed */
 	bool deaf;  /* does not read */
+	bool held;  /* neither reads nor says anything before h2_settings() */
 	size_t pad; /* padding of DATA frames, in bytes */
 };
 
@@ -118,6 +119,7 @@ struct h2_origin {
 	struct loop_io io;
 	struct h2_connection *connections[H2_CONNECTIONS_MAX];
 	unsigned count; /* accepted so far */
+	int fillers[2]; /* of a hanging port; -1: none */
 	/* How new connections are. */
 	bool raw;           /* no HTTP/2: h2_raw() writes, `in` collects */
 	bool hold_settings; /* h2_settings() sends them */
@@ -138,6 +140,10 @@ void h2_origin_free(struct h2_origin *origin);
 const char *h2_url(const struct h2_origin *origin, const char *path);
 /* "127.0.0.1:PORT" */
 const char *h2_authority(const struct h2_origin *origin);
+
+/* Makes the port one that neither accepts nor refuses, so that dials hang: a listener whose queue
+ * is full. h2_origin_close() ends that. */
+void h2_origin_hang(struct h2_origin *origin);
 
 /* Connection `index`, waiting for it; stream `index` on it (in order of requests), waiting for its
  * headers. */

@@ -47,6 +47,7 @@ static inline void http_world_init(struct http_world *world)
 		.body_budget = 64 * 1024 * 1024,
 		.connect_timeout_ms = 20000,
 		.idle_timeout_ms = 240000,
+		.write_timeout_ms = 20000,
 	};
 	world->origin = h2_origin_new(world->loop);
 }
@@ -108,7 +109,7 @@ enum fetch_event {
 struct fetch {
 	struct stream *stream; /* NULL once freed */
 	struct request request;
-	bool eager;            /* takes every byte at once */
+	bool eager; /* takes every byte at once */
 	/* Called at the end of every event. */
 	void (*hook)(struct fetch *fetch, enum fetch_event event);
 	void *ctx;

@@ -44,11 +44,13 @@ static void test_defaults(void **state)
 	assert_int_equal(PARSE("https://a/b"), 0);
 	assert_int_equal(options.url_count, 1);
 	assert_string_equal(options.urls[0], "https://a/b");
+	assert_string_equal(options.shown_urls[0], "https://a/b");
 	assert_int_equal(options.targets[0].kind, OUTPUT_STDOUT);
 	assert_int_equal(options.parallel, 8);
 	assert_null(options.request.method);
 	assert_null(options.request.body);
 	assert_true(options.request.max_size_bytes == FETCHD_DEFAULT);
+	assert_true(options.request.warn_size_bytes == FETCHD_DEFAULT);
 	assert_int_equal(options.request.header_count, 0);
 	get_options_fini(&options);
 }
@@ -131,6 +133,13 @@ static void test_targets(void **state)
 	assert_int_equal(PARSE("-o", "/dev/null", "-o", "/dev/null", "https://a/1", "https://a/2"),
 			 0);
 	get_options_fini(&options);
+
+	/* The password goes to the daemon, which refuses it, and to nobody else. */
+	assert_int_equal(PARSE("-o", "x", "https://u:p@a/1", "https://a/2"), 0);
+	assert_string_equal(options.urls[0], "https://u:p@a/1");
+	assert_string_equal(options.shown_urls[0], "https://...@a/1");
+	assert_int_equal(options.targets[1].kind, OUTPUT_STDOUT);
+	get_options_fini(&options);
 }
 
 static void expect_usage_error(const char *const *arguments)
@@ -159,6 +168,9 @@ static void test_errors(void **state)
 	BAD("-O", "https://a/..");
 	BAD("-O", "https://a/x%2fy");
 	BAD("-o", "a", "-o", "b", "https://a/");
+	BAD("-o", "a", "-", "https://a/");
+	BAD("-o", "", "https://a/");
+	BAD("-o", "same", "-o", "other", "-o", "same", "https://a/1", "https://a/2", "https://a/3");
 	BAD("-o", "same", "-o", "same", "https://a/1", "https://a/2");
 	BAD("-O", "https://a/same", "https://b/same");
 	BAD("--json", "-o", "-", "https://a/");

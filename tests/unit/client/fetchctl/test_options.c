@@ -10,6 +10,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 static void test_sizes(void **state)
 {
@@ -110,15 +111,59 @@ static void test_texts(void **state)
 	assert_string_equal(cli_format_duration(349200000, text, sizeof(text)), "4d01h");
 	assert_string_equal(cli_printable("a\033[2Jb\n", text, sizeof(text)), "a?[2Jb?");
 	assert_string_equal(cli_printable("abc", text, 3), "ab");
+	/* U+009B begins a sequence as ESC [ does; U+00E4 and U+00A0 are text. */
+	assert_string_equal(cli_printable("\xc2\x9b"
+					  "2J\xc3\xa4\xc2\xa0\xc2",
+					  text, sizeof(text)),
+			    "?2J\xc3\xa4\xc2\xa0\xc2");
+}
+
+static void test_shown_urls(void **state)
+{
+	static const char *const cases[][2] = {
+		{"https://user:secret@host/a", "https://...@host/a"},
+		{"https://user:secret@host", "https://...@host"},
+		{"https://user@host:1/a@b", "https://...@host:1/a@b"},
+		{"https://a@b:secret@[::1]:1?c@d#e@f", "https://...@[::1]:1?c@d#e@f"},
+		{"https://@host/", "https://...@host/"},
+		/* What is no URL, but may hold a password all the same. */
+		{"user:secret@host/a", "...@host/a"},
+		{"https:user:secret@host/a", "...@host/a"},
+		{"https:/user:secret@host/a", "https:/...@host/a"},
+		{"//user:secret@host/a", "//...@host/a"},
+		{"https://user:se/cret@host/a", "https://...@host/a"},
+		{"https://user:1/secret?@host", "https://user:1/secret?@host"},
+		{"https://user:se#c@ret@host/", "https://...@host/"},
+		/* Nothing to hide. */
+		{"https://host/@user", "https://host/@user"},
+		{"https://host:443/@user", "https://host:443/@user"},
+		{"https://host:/@user", "https://host:/@user"},
+		{"https://[::1]/@user", "https://[::1]/@user"},
+		{"https://[::1]:443/@user", "https://[::1]:443/@user"},
+		{"https://host?a@b", "https://host?a@b"},
+		{"https://host#a:b@c", "https://host#a:b@c"},
+		{"nonsense", "nonsense"},
+		{"https://", "https://"},
+		{":", ":"},
+		{"", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *shown = cli_shown_url(cases[i][0]);
+
+		assert_non_null(shown);
+		assert_string_equal(shown, cases[i][1]);
+		free(shown);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_seconds),
-		cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_sizes),      cmocka_unit_test(test_seconds),
+		cmocka_unit_test(test_numbers),    cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_shown_urls),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

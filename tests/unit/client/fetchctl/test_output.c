@@ -167,6 +167,18 @@ static void test_errors(void **state)
 	assert_int_equal(access(long_name, F_OK), 0);
 	assert_int_equal(unlink(long_name), 0);
 	expect_files(0);
+
+	/* Refused before anything was fetched, not when the temporary is to be renamed. */
+	char too_long[300];
+
+	memset(too_long, 'n', 256);
+	too_long[256] = '\0';
+	assert_int_equal(output_open_file(&output, too_long), -ENAMETOOLONG);
+	assert_int_equal(symlink("loop", "loop"), 0);
+	assert_int_equal(output_open_file(&output, "loop"), -ELOOP);
+	assert_int_equal(unlink("loop"), 0);
+	assert_int_equal(output_open_file(&output, "/dev/null/file"), -ENOTDIR);
+	expect_files(0);
 }
 
 static void test_nowhere(void **state)

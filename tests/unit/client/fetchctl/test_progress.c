@@ -62,6 +62,32 @@ static void test_extremes(void **state)
 	(void)line(&row, 80);
 }
 
+static void test_done(void **state)
+{
+	struct progress_row row = {
+		.name = "file.iso",
+		.waiting_for = "",
+		.received_bytes = 6291456,
+		.total_bytes = 6291456,
+		.rate_bytes_per_s = 1048576,
+		.done = true,
+		.elapsed_ms = 6012,
+	};
+
+	(void)state;
+	assert_string_equal(line(&row, 60),
+			    "file.iso              100%       6.0M    1.0M/s  in 6.0s");
+	/* Also of what had no length, or no body. */
+	row.total_bytes = -1;
+	assert_non_null(strstr(line(&row, 80), "100%       6.0M"));
+	row.received_bytes = 0;
+	row.elapsed_ms = 999;
+	assert_non_null(strstr(line(&row, 80), "100%       0  "));
+	assert_non_null(strstr(line(&row, 80), "  in 999ms"));
+	row.elapsed_ms = UINT64_MAX;
+	(void)line(&row, 80);
+}
+
 static void test_never_wider(void **state)
 {
 	struct progress_row row = {
@@ -117,7 +143,9 @@ static void test_off_without_a_terminal(void **state)
 	progress_init(&progress, out);
 	assert_false(progress_due(&progress, 1000000));
 	progress_draw(&progress, &row, 1, 1000000);
+	progress_keep(&progress, &row);
 	progress_clear(&progress);
+	assert_false(progress_due(&progress, 2000000));
 	assert_int_equal(ftell(out), 0);
 	(void)fclose(out);
 }
@@ -148,15 +176,46 @@ static void test_drawing(void **state)
 	(void)fclose(progress.out);
 }
 
+static void test_keeping(void **state)
+{
+	struct progress_row rows[2] = {
+		{.name = "one", .waiting_for = "", .total_bytes = -1},
+		{.name = "two", .waiting_for = "", .total_bytes = -1},
+	};
+	struct progress_row done = {.name = "one", .waiting_for = "", .done = true};
+	struct progress progress = {.out = tmpfile()};
+	char text[2048] = {0};
+	const char *kept;
+
+	(void)state;
+	assert_non_null(progress.out);
+	progress_draw(&progress, rows, 2, 5000);
+	progress_keep(&progress, &done);
+	/* The others should be there again at once. */
+	assert_true(progress_due(&progress, 5000));
+	progress_draw(&progress, &rows[1], 1, 5000);
+	assert_false(progress_due(&progress, 5001));
+	progress_clear(&progress);
+	rewind(progress.out);
+	assert_true(fread(text, 1, sizeof(text) - 1, progress.out) > 0);
+	/* In the place of the two, with nothing below; and what comes later leaves it alone. */
+	kept = strstr(text, "\r\033[2Aone ");
+	assert_non_null(kept);
+	assert_non_null(strstr(kept, "100%"));
+	kept = strstr(kept, "\033[K\n\033[Jtwo ");
+	assert_non_null(kept);
+	assert_non_null(strstr(kept, "\r\033[1A\033[J"));
+	assert_null(strstr(kept, "\033[2A"));
+	(void)fclose(progress.out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines),
-		cmocka_unit_test(test_extremes),
-		cmocka_unit_test(test_never_wider),
-		cmocka_unit_test(test_rate),
-		cmocka_unit_test(test_off_without_a_terminal),
-		cmocka_unit_test(test_drawing),
+		cmocka_unit_test(test_lines),    cmocka_unit_test(test_done),
+		cmocka_unit_test(test_extremes), cmocka_unit_test(test_never_wider),
+		cmocka_unit_test(test_rate),     cmocka_unit_test(test_off_without_a_terminal),
+		cmocka_unit_test(test_drawing),  cmocka_unit_test(test_keeping),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
