@@ -52,8 +52,9 @@ void client_job_credit(struct client_job *client_job, uint64_t bytes)
 {
 	uint64_t most = client_job->peer->ipc->world.config->ipc.max_credit;
 
-	if (bytes > most - client_job->credit) {
-		client_job->credit = most;
+	if (client_job->credit >= most || bytes > most - client_job->credit) {
+		/* A reload may have lowered the ceiling; what was granted is not taken back. */
+		client_job->credit = client_job->credit > most ? client_job->credit : most;
 	} else {
 		client_job->credit += bytes;
 	}
@@ -89,9 +90,6 @@ static bool pull_one(struct client_job *client_job)
 		return false;
 	}
 	prefix_length = wire_body_prefix(client_job->id, client_job->offset, length, prefix);
-	if (prefix_length + length > bytes_room(&peer->out)) {
-		return false;
-	}
 	rc = bytes_append(&peer->out, prefix, prefix_length);
 	for (unsigned i = 0; rc == 0 && i < count; i++) {
 		rc = bytes_append(&peer->out, iov[i].iov_base, iov[i].iov_len);
@@ -106,9 +104,9 @@ static bool pull_one(struct client_job *client_job)
 	return job_consume(client_job->job, length);
 }
 
-void client_job_pull(struct peer *peer, size_t low_water)
+void client_job_pull(struct peer *peer)
 {
-	while (peer->ready && bytes_length(&peer->out) < low_water) {
+	while (peer->ready && bytes_length(&peer->out) < peer->low_water) {
 		struct client_job *client_job = peer->ready;
 
 		/* To the end of the queue first: it may be gone afterwards. */
@@ -207,13 +205,11 @@ static void on_readable(void *ctx)
 	update(ctx);
 }
 
-static void on_last_call(void *ctx)
+static bool on_has_credit(void *ctx)
 {
-	struct client_job *client_job = ctx;
+	const struct client_job *client_job = ctx;
 
-	while (client_job->peer->state == PEER_OPEN && client_job->credit > 0 &&
-	       job_available(client_job->job) > 0 && pull_one(client_job)) {
-	}
+	return client_job->credit > 0 && client_job->peer->state == PEER_OPEN;
 }
 
 static void on_warning(void *ctx, bool received, const char *text)
@@ -320,7 +316,7 @@ static const struct job_sink_ops sink_ops = {
 	.informational = on_informational,
 	.head = on_head,
 	.readable = on_readable,
-	.last_call = on_last_call,
+	.has_credit = on_has_credit,
 	.trailers = on_trailers,
 	.warning = on_warning,
 	.progress = on_progress,

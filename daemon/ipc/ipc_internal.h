@@ -53,11 +53,17 @@ struct peer {
 	struct account_charge charge;
 	struct job_owner owner;
 	struct frame_reader reader;
+	size_t low_water; /* body enters `out` below this; fixed with out's ceiling */
 	struct bytes out;
 	bool blocked;             /* the socket takes no more for now */
 	struct client_job *jobs;  /* hash by id */
 	struct client_job *ready; /* those with body bytes and credit, in turn */
 	uint64_t last_id;
+	bool reading;    /* LOOP_READ is watched */
+	uint8_t *unread; /* input that was received and has to wait for the next round */
+	size_t unread_length;
+	unsigned work;            /* of requests in this round */
+	struct loop_timer resume; /* while there is `unread` */
 	struct loop_task flush;
 	struct loop_task end;
 	struct loop_timer timer;  /* hello, half a frame, or the last goodbye */
@@ -106,9 +112,9 @@ void request_handle(struct peer *peer, const struct wire_client_frame *frame);
 /* ---- client_job.c ---- */
 void client_job_submit(struct peer *peer, uint64_t id, const struct wire_submit *submit);
 void client_job_credit(struct client_job *client_job, uint64_t bytes);
-/* Moves body bytes of ready jobs, in turn, into the peer's output while that is below `low_water`.
- */
-void client_job_pull(struct peer *peer, size_t low_water);
+/* Moves body bytes of ready jobs, in turn, into the peer's output while that is below its low
+ * water. */
+void client_job_pull(struct peer *peer);
 /* The peer's socket got blocked or free: whose fault is it that bytes wait? */
 void client_job_hold_all(struct peer *peer, bool held);
 

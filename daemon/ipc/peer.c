@@ -23,6 +23,9 @@
 #define READS_PER_ROUND 4u
 #define WRITE_PER_ROUND (1024u * 1024)
 #define IOV_MAX_USED 64u
+/* Frames count one each, questions that walk over the daemon's tables more; see request_handle().
+ */
+#define WORK_PER_ROUND 1024u
 #define GOODBYE_ROOM 1024u /* always left for one Goodbye */
 #define GOODBYE_LINGER_MS 2000u
 
@@ -48,20 +51,17 @@ void peer_abort(struct peer *peer)
 	doom(peer);
 }
 
-static size_t low_water(const struct peer *peer)
-{
-	return (size_t)peer->ipc->world.config->ipc.output_buffer;
-}
-
 /* ---- writing ---- */
 
 static void update_interest(struct peer *peer)
 {
-	size_t patience = low_water(peer) + (size_t)peer->ipc->world.config->ipc.control_budget / 2;
+	size_t patience = peer->low_water + (size_t)peer->ipc->world.config->ipc.control_budget / 2;
 	unsigned events = 0;
 
-	if (peer->state == PEER_HELLO ||
-	    (peer->state == PEER_OPEN && bytes_length(&peer->out) < patience)) {
+	peer->reading = !peer->unread &&
+			(peer->state == PEER_HELLO ||
+			 (peer->state == PEER_OPEN && bytes_length(&peer->out) < patience));
+	if (peer->reading) {
 		events |= LOOP_READ;
 	}
 	if (peer->blocked) {
@@ -191,7 +191,7 @@ static void flush(void *ctx)
 		ssize_t written = 0;
 
 		if (peer->state == PEER_OPEN) {
-			client_job_pull(peer, low_water(peer));
+			client_job_pull(peer);
 		}
 		if (bytes_length(&peer->out) == 0 || peer->state == PEER_DEAD) {
 			break;
@@ -221,6 +221,13 @@ static void on_frame_timeout(void *ctx)
 {
 	struct peer *peer = ctx;
 
+	if (!peer->reading && peer->state == PEER_OPEN) {
+		/* It is we who do not read: the rest may have come long ago. */
+		loop_timer_start(&peer->timer, peer->ipc->world.loop,
+				 peer->ipc->world.config->ipc.frame_timeout_ms, on_frame_timeout,
+				 peer);
+		return;
+	}
 	if (peer->state == PEER_HELLO) {
 		peer_goodbye(peer, WIRE_GOODBYE_HELLO_EXPECTED, "no hello came in time");
 	} else {
@@ -266,6 +273,24 @@ static void take_frame(struct peer *peer, const uint8_t *data, size_t length)
 	wire_client_frame_free(frame);
 }
 
+static void resume(void *ctx);
+
+/* The rest waits for the next round: whoever asks a lot at once does not keep the others waiting.
+ */
+static void put_off(struct peer *peer, const uint8_t *data, size_t length)
+{
+	uint8_t *unread = malloc(length);
+
+	if (!unread) {
+		peer_goodbye(peer, WIRE_GOODBYE_NO_MEMORY, "no memory for what was received");
+		return;
+	}
+	memcpy(unread, data, length);
+	peer->unread = unread;
+	peer->unread_length = length;
+	loop_timer_start(&peer->resume, peer->ipc->world.loop, 0, resume, peer);
+}
+
 static void take_bytes(struct peer *peer, const uint8_t *data, size_t length)
 {
 	/* Also with nothing left, until the reader says that it has no frame: only then does it let
@@ -284,6 +309,10 @@ static void take_bytes(struct peer *peer, const uint8_t *data, size_t length)
 		}
 		if (rc == 1) {
 			take_frame(peer, frame, frame_length);
+			if (peer->work >= WORK_PER_ROUND && length > 0) {
+				put_off(peer, data, length);
+				break;
+			}
 		} else if (rc == -EMSGSIZE) {
 			peer_goodbye(peer, WIRE_GOODBYE_BAD_FRAME, "a frame of more than %u bytes",
 				     WIRE_CLIENT_FRAME_MAX);
@@ -298,14 +327,30 @@ static void take_bytes(struct peer *peer, const uint8_t *data, size_t length)
 	watch_frame(peer);
 }
 
+static void resume(void *ctx)
+{
+	struct peer *peer = ctx;
+	uint8_t *data = peer->unread;
+	size_t length = peer->unread_length;
+
+	peer->unread = NULL;
+	peer->work = 0;
+	take_bytes(peer, data, length);
+	free(data);
+	if (peer->state != PEER_DEAD) {
+		update_interest(peer);
+	}
+}
+
 static void on_readable(struct peer *peer)
 {
 	uint8_t *buffer = peer->ipc->read_buffer;
 
+	peer->work = 0;
 	for (unsigned i = 0; i < READS_PER_ROUND; i++) {
 		ssize_t count = 0;
 
-		if (peer->state != PEER_HELLO && peer->state != PEER_OPEN) {
+		if (peer->unread || (peer->state != PEER_HELLO && peer->state != PEER_OPEN)) {
 			break;
 		}
 		count = recv(peer->fd, buffer, IPC_READ_SIZE, MSG_DONTWAIT);
@@ -402,6 +447,8 @@ int peer_new(struct ipc *ipc, int take_fd, struct peer **ret_peer)
 	}
 	peer->state = PEER_HELLO;
 	frame_reader_init(&peer->reader, WIRE_CLIENT_FRAME_MAX);
+	peer->low_water = (size_t)config->ipc.output_buffer;
+	peer->reading = true;
 	bytes_init(&peer->out, (size_t)(config->ipc.output_buffer + config->ipc.control_budget) +
 				       WIRE_SERVER_FRAME_MAX + GOODBYE_ROOM);
 	loop_task_init(&peer->flush, flush, peer);
@@ -428,6 +475,8 @@ void peer_free(struct peer *peer)
 	loop_task_cancel(&peer->flush);
 	loop_task_cancel(&peer->end);
 	loop_timer_stop(&peer->timer);
+	loop_timer_stop(&peer->resume);
+	free(peer->unread);
 	loop_io_stop(&peer->io);
 	close(peer->fd);
 	frame_reader_fini(&peer->reader);

@@ -104,8 +104,7 @@ void report_list(struct peer *peer, uint64_t id, uint64_t after_job, uint32_t li
 		peer_goodbye(peer, WIRE_GOODBYE_NO_MEMORY, "no memory for a list");
 		goto out;
 	}
-	for (struct job *job = jobs_next(jobs, after_job); job;
-	     job = jobs_next(jobs, job_number(job))) {
+	for (struct job *job = jobs_next(jobs, after_job); job; job = job_following(job)) {
 		if (!peer_may_see(peer, job)) {
 			continue;
 		}

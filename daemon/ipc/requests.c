@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of what a peer may ask for in one round: a walk over all jobs or origins is worth many frames. */
+#define WORK_OF_QUESTION 1024u
+
 static void handle_hello(struct peer *peer, const struct wire_client_hello *hello)
 {
 	const struct ipc *ipc = peer->ipc;
@@ -139,6 +142,9 @@ static void handle_unknown(struct peer *peer, uint64_t id, uint32_t field)
 
 void request_handle(struct peer *peer, const struct wire_client_frame *frame)
 {
+	peer->work += frame->kind == WIRE_CLIENT_LIST || frame->kind == WIRE_CLIENT_STATS
+			      ? WORK_OF_QUESTION
+			      : 1;
 	if (peer->state == PEER_HELLO && frame->kind != WIRE_CLIENT_HELLO) {
 		peer_goodbye(peer, WIRE_GOODBYE_HELLO_EXPECTED, "the first frame is not a hello");
 		return;

@@ -21,9 +21,10 @@ static const struct pool_waiter_callbacks waiter_callbacks;
 int attempt_start(struct job *job)
 {
 	job->waiting_ms = loop_now_ms(job->jobs->loop);
+	job->connecting_ms = 0;
 	job->sent_ms = 0;
 	return pool_wait(job->jobs->pool, &job->waiter, &job->request.url, job->priority,
-			 &waiter_callbacks, job);
+			 job->number, &waiter_callbacks, job);
 }
 
 void attempt_drop(struct job *job)
@@ -154,11 +155,17 @@ static void on_ready(void *ctx, struct connection *connection)
 		}
 	}
 	if (rc != 0) {
+		if (attempt) {
+			attempt->outcome = CLOSE_INACTIVE;
+			attempt->code = FAIL_NO_MEMORY;
+		}
 		no_memory(job);
 		return;
 	}
 	note_connection(job, connection, attempt);
 	attempt->stream = stream_id(job->stream);
+	job->handed_ms = loop_now_ms(job->jobs->loop);
+	job->progress_ms = job->handed_ms;
 	job_set_state(job, JOB_SENT);
 }
 

@@ -25,7 +25,27 @@ static void consider(struct deadline *best, uint64_t since_ms, uint64_t limit_ms
 	}
 }
 
-static struct deadline next_deadline(const struct job *job)
+/* The connect deadline runs while the origin has no open connection. Nobody tells when that
+ * changes, so it is looked at once per period: it may be late by as much. */
+static void consider_connecting(struct job *job, struct deadline *best)
+{
+	uint64_t limit = job->limits.connect_timeout_ms;
+
+	if (!limit) {
+		return;
+	}
+	if (pool_waiter_is_connecting(&job->waiter)) {
+		if (!job->connecting_ms) {
+			job->connecting_ms = loop_now_ms(job->jobs->loop);
+		}
+		consider(best, job->connecting_ms, limit, FAIL_TIMEOUT_CONNECT);
+	} else {
+		job->connecting_ms = 0;
+		consider(best, loop_now_ms(job->jobs->loop), limit, FAIL_NONE);
+	}
+}
+
+static struct deadline next_deadline(struct job *job)
 {
 	const struct job_limits *limits = &job->limits;
 	struct deadline best = {.at_ms = UINT64_MAX};
@@ -33,17 +53,17 @@ static struct deadline next_deadline(const struct job *job)
 	consider(&best, job->accepted_ms, limits->total_timeout_ms, FAIL_TIMEOUT_TOTAL);
 	switch (job->state) {
 	case JOB_QUEUED:
-		consider(&best, job->accepted_ms, limits->queue_timeout_ms, FAIL_TIMEOUT_QUEUE);
-		if (pool_waiter_is_connecting(&job->waiter)) {
-			consider(&best, job->waiting_ms, limits->connect_timeout_ms,
-				 FAIL_TIMEOUT_CONNECT);
+		if (!job->timings.queued_us) {
+			consider(&best, job->accepted_ms, limits->queue_timeout_ms,
+				 FAIL_TIMEOUT_QUEUE);
 		}
+		consider_connecting(job, &best);
 		break;
 	case JOB_SENT:
-		if (job->sent_ms) {
-			consider(&best, job->sent_ms, limits->first_byte_timeout_ms,
-				 FAIL_TIMEOUT_FIRST_BYTE);
-		}
+		/* Handed over is sent as far as the client can tell; a blocked connection is no
+		 * excuse. */
+		consider(&best, job->sent_ms ? job->sent_ms : job->handed_ms,
+			 limits->first_byte_timeout_ms, FAIL_TIMEOUT_FIRST_BYTE);
 		break;
 	case JOB_RECEIVING:
 	case JOB_DELIVERING:
@@ -116,6 +136,11 @@ static void end_by(struct job *job, const struct deadline *deadline)
 		failure_set(&failure, FAIL_TIMEOUT_TOTAL,
 			    "not done within the total deadline of %" PRIu64 " ms", limit);
 	}
+	if (job->stream && stream_connection(job->stream) &&
+	    deadline->code != FAIL_TIMEOUT_CLIENT) {
+		connection_suspect(stream_connection(job->stream),
+				   job->progress_ms ? job->progress_ms : job->handed_ms);
+	}
 	job_end(job, CLOSE_TIMEOUT, &failure);
 }
 
@@ -123,11 +148,12 @@ static void end_backoff(struct job *job)
 {
 	struct failure failure;
 
-	job_set_state(job, JOB_QUEUED);
 	if (attempt_start(job) != 0) {
 		failure_set(&failure, FAIL_NO_MEMORY, "the daemon has no memory for another try");
 		job_end(job, CLOSE_INACTIVE, &failure);
+		return;
 	}
+	job_set_state(job, JOB_QUEUED);
 }
 
 static void on_deadline(void *ctx)

@@ -55,6 +55,14 @@ static void on_progress_timer(void *ctx)
 			 on_progress_timer, job);
 }
 
+void job_start_progress(struct job *job)
+{
+	if (job->progress_interval_ms) {
+		loop_timer_start(&job->progress, job->jobs->loop, job->progress_interval_ms,
+				 on_progress_timer, job);
+	}
+}
+
 /* The only place that changes the state. */
 void job_set_state(struct job *job, enum job_state state)
 {
@@ -73,10 +81,6 @@ void job_set_state(struct job *job, enum job_state state)
 	deadline_arm(job);
 	if (job->progress_interval_ms) {
 		tell_progress(job);
-		if (!loop_timer_active(&job->progress)) {
-			loop_timer_start(&job->progress, job->jobs->loop, job->progress_interval_ms,
-					 on_progress_timer, job);
-		}
 	}
 }
 
@@ -135,9 +139,34 @@ void job_hold(struct job *job, bool held)
 	deadline_arm(job);
 }
 
+/* Does what has arrived belong to the client, although the end is no full success? */
+static bool keeps_body(enum close_reason reason)
+{
+	return reason != CLOSE_CANCELLED && reason != CLOSE_ENDED &&
+	       reason != CLOSE_MAXSIZE_EXCEEDED && reason != CLOSE_SHUTDOWN;
+}
+
+static void finish(struct job *job, enum close_reason reason, const struct failure *failure);
+
+static void finish_pending(struct job *job)
+{
+	struct job_verdict *verdict = job->pending;
+
+	job->pending = NULL;
+	finish(job, verdict->reason, &verdict->failure);
+	free(verdict);
+}
+
 bool job_settle(struct job *job)
 {
-	if (!job->ended || job->ending) {
+	if (job->pending) {
+		if (job_available(job) > 0 && job->sink->has_credit(job->sink_ctx)) {
+			return true;
+		}
+		finish_pending(job);
+		return false;
+	}
+	if (!job->ended) {
 		return true;
 	}
 	if (stream_buffered(job->stream) > 0) {
@@ -147,17 +176,30 @@ bool job_settle(struct job *job)
 	if (job->has_trailers) {
 		job->sink->trailers(job->sink_ctx, &job->trailers);
 	}
-	job_end(job, CLOSE_ENDED, NULL);
+	finish(job, CLOSE_ENDED, NULL);
 	return false;
 }
 
 /* ---- the end ---- */
 
-/* Does what has arrived belong to the client, although the end is no full success? */
-static bool keeps_body(enum close_reason reason)
+void job_end(struct job *job, enum close_reason reason, const struct failure *failure)
 {
-	return reason != CLOSE_CANCELLED && reason != CLOSE_ENDED &&
-	       reason != CLOSE_MAXSIZE_EXCEEDED;
+	if (job->pending) {
+		finish_pending(job); /* nothing changes how it ended, but nobody waits any more */
+		return;
+	}
+	if (keeps_body(reason) && job_available(job) > 0 && job->sink->has_credit(job->sink_ctx)) {
+		job->pending = calloc(1, sizeof(*job->pending));
+	}
+	if (!job->pending) {
+		finish(job, reason, failure);
+		return;
+	}
+	job->pending->reason = reason;
+	failure_copy(&job->pending->failure, failure);
+	stream_reset(job->stream);
+	job_set_state(job, JOB_DELIVERING);
+	job->sink->readable(job->sink_ctx);
 }
 
 static void log_end(const struct job *job, const struct job_result *result)
@@ -187,16 +229,13 @@ static void free_job(struct job *job)
 	loop_free_later(job->jobs->loop, job);
 }
 
-void job_end(struct job *job, enum close_reason reason, const struct failure *failure)
+static void finish(struct job *job, enum close_reason reason, const struct failure *failure)
 {
 	static const struct failure none;
 	struct job_result result = {.reason = reason, .failure = failure ? failure : &none};
 
 	assert(!job->ending);
 	job->ending = true;
-	if (keeps_body(reason) && job_available(job) > 0) {
-		job->sink->last_call(job->sink_ctx);
-	}
 	if (job->stream && job->attempt_count > 0 &&
 	    job->attempts[job->attempt_count - 1].outcome == CLOSE_NONE) {
 		struct job_attempt *attempt = &job->attempts[job->attempt_count - 1];

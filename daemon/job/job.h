@@ -118,9 +118,10 @@ struct job_sink_ops {
 	void (*head)(void *ctx, const struct job_head *head);
 	/* job_available() has grown. Take it whenever it suits, not from inside this call. */
 	void (*readable)(void *ctx);
-	/* The job is about to end without full success: take now what may be taken at all; the rest
-	 * is thrown away. */
-	void (*last_call)(void *ctx);
+	/* May body bytes be taken, now or when the client's socket has room? A job that ends
+	 * without full success still hands over what has arrived, but does not wait for credit:
+	 * what there is none for is thrown away. */
+	bool (*has_credit)(void *ctx);
 	void (*trailers)(void *ctx, const struct header_list *trailers);
 	void (*warning)(void *ctx, bool received, const char *text);
 	/* Only with progress_interval_ms: ask job_info(). */
@@ -159,12 +160,15 @@ struct job *jobs_find(const struct jobs *jobs, uint64_t number);
 /* The open job with the lowest number above `after`; NULL if there is none. */
 struct job *jobs_next(const struct jobs *jobs, uint64_t after);
 
+/* The one after it by number; NULL at the end. */
+struct job *job_following(const struct job *job);
+
 /* ---- one job ---- */
 
 /* Ends it with CANCELLED and that code (CANCELLED_BY_CLIENT, CLIENT_GONE); body bytes not taken are
  * thrown away. */
 void job_cancel(struct job *job, enum failure_code code);
-/* Ends it with STOP_DOWNLOAD, after last_call. */
+/* Ends it with STOP_DOWNLOAD, when what has arrived and has credit is taken. */
 void job_stop(struct job *job);
 
 /* Body bytes that may be taken now: what has arrived, not beyond max_size. */

@@ -23,6 +23,12 @@ struct job_limits {
 	unsigned max_attempts;
 };
 
+/* An end that was reached before the client had all that it may have. */
+struct job_verdict {
+	enum close_reason reason;
+	struct failure failure;
+};
+
 struct job {
 	struct jobs *jobs;
 	uint64_t number;
@@ -53,6 +59,8 @@ struct job {
 	bool reused;
 	bool misdirected; /* had its 421 already */
 	bool ended;       /* the stream has ended well; only delivery is left */
+	struct job_verdict
+		*pending; /* how it ends once what has credit is delivered; NULL: still open */
 	bool ending;      /* job_end() is on the stack */
 	bool held;
 	struct header_list trailers;
@@ -61,11 +69,13 @@ struct job {
 	struct loop_timer deadline;
 	uint64_t deadline_at_ms; /* what the timer is set for */
 	uint64_t accepted_ms, accepted_us;
-	uint64_t waiting_ms;  /* since when for a connection, this time */
-	uint64_t sent_ms;     /* 0: HEADERS not out */
-	uint64_t progress_ms; /* last byte on the stream */
-	uint64_t held_ms;     /* since when held */
-	uint64_t retry_at_ms; /* in BACKOFF */
+	uint64_t connecting_ms; /* since when seen without any open connection; 0: it was not */
+	uint64_t handed_ms;     /* to a connection, this time */
+	uint64_t waiting_ms;    /* since when for a connection, this time */
+	uint64_t sent_ms;       /* 0: HEADERS not out */
+	uint64_t progress_ms;   /* last byte on the stream */
+	uint64_t held_ms;       /* since when held */
+	uint64_t retry_at_ms;   /* in BACKOFF */
 	struct job_timings timings;
 
 	struct loop_timer progress;
@@ -97,10 +107,13 @@ void jobs_remove(struct job *job);
 
 /* ---- job.c ---- */
 void job_set_state(struct job *job, enum job_state state);
-/* Ends the job: last call, reset, `closed`, free. */
+/* The job's outcome is known; the first one counts. Ends it now, or when what has arrived and has
+ * credit is delivered. */
 void job_end(struct job *job, enum close_reason reason, const struct failure *failure);
-/* The stream ended well: ends the job when everything is delivered. Returns false if it did. */
+/* Ends the job if only delivery was left and that is done. Returns false if it did. */
 bool job_settle(struct job *job);
+/* Progress events from now on, if they were asked for. */
+void job_start_progress(struct job *job);
 uint64_t job_received(const struct job *job);
 /* Microseconds after Accepted for a timing, never 0. */
 uint64_t job_elapsed_us(const struct job *job);

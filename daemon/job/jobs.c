@@ -112,6 +112,11 @@ struct job *jobs_next(const struct jobs *jobs, uint64_t after)
 	return NULL;
 }
 
+struct job *job_following(const struct job *job)
+{
+	return job->next;
+}
+
 void jobs_remove(struct job *job)
 {
 	struct jobs *jobs = job->jobs;
@@ -263,7 +268,6 @@ static int fill(struct jobs *jobs, struct job *job, const struct job_spec *spec,
 
 static int enter(struct jobs *jobs, struct job *job)
 {
-	job->number = jobs->last_number + 1;
 	HASH_ADD(hh, jobs->by_number, number, sizeof(job->number), job);
 	if (!job->hh.tbl) {
 		return -ENOMEM;
@@ -299,6 +303,7 @@ static int submit(struct jobs *jobs, const struct job_spec *spec, const struct j
 		return -ENOMEM;
 	}
 	job->jobs = jobs;
+	job->number = jobs->last_number + 1;
 	job->state = JOB_QUEUED;
 	job->sink = ops;
 	job->sink_ctx = ctx;
@@ -330,6 +335,7 @@ static int submit(struct jobs *jobs, const struct job_spec *spec, const struct j
 		return rc;
 	}
 	deadline_arm(job);
+	job_start_progress(job);
 	*ret_job = job;
 	return 0;
 }

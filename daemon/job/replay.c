@@ -11,15 +11,17 @@ static struct replay_verdict judge(const struct replay_facts *facts)
 		/* Not HTTP/2, say: nothing was processed, but the next try would end alike. */
 		return (struct replay_verdict){.why = "this outcome is final"};
 	}
+	if (facts->response_delivered) {
+		/* Before all else: whatever the peer says of the request, two answers cannot be
+		 * made one. */
+		return (struct replay_verdict){.why = "part of the response was delivered"};
+	}
 	if (facts->unprocessed) {
 		return (struct replay_verdict){.safe = true,
 					       .why = "the origin did not process the request"};
 	}
 	if (facts->outcome != CLOSE_CONNECTION_LOST && facts->outcome != CLOSE_RESET) {
 		return (struct replay_verdict){.why = "this outcome is final"};
-	}
-	if (facts->response_delivered) {
-		return (struct replay_verdict){.why = "part of the response was delivered"};
 	}
 	if (!facts->idempotent) {
 		return (struct replay_verdict){
