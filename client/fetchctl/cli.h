@@ -74,6 +74,9 @@ int cli_parse_number(const char *text, uint64_t minimum, uint64_t maximum, uint6
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Copies text for a terminal: control characters become '?'. Returns `buffer`. */
 const char *cli_printable(const char *text, char *buffer, size_t size);
+/* A URL as it may be shown: user information, which the daemon refuses, becomes "...@". free() it;
+ * NULL without memory. */
+char *cli_shown_url(const char *url);
 /* "17", "1.5K", "23M": at most five characters. Returns `buffer`. */
 const char *cli_format_bytes(uint64_t bytes, char *buffer, size_t size);
 /* "5.1s", "3m20s", "2h05m", "4d01h". Returns `buffer`. */

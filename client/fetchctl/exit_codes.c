@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The table of exit codes, and where close reasons are in it. */
 #include "exit_codes.h"
 
 #define REASON(name)                                                \
@@ -33,7 +34,7 @@ static const struct exit_code_entry table[] = {
 	REASON(DENIED),
 	REASON(SHUTDOWN),
 	{EXIT_CODE_INTERRUPTED, "INTERRUPTED", "SIGINT (Ctrl-C); jobs were cancelled"},
-	{EXIT_CODE_TERMINATED, "TERMINATED", "SIGTERM; jobs were cancelled"},
+	{EXIT_CODE_TERMINATED, "TERMINATED", "SIGTERM or SIGHUP; jobs were cancelled"},
 };
 
 size_t exit_code_count(void)

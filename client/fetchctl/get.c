@@ -207,7 +207,10 @@ static void run(struct get *get)
 	progress_clear(&get->progress);
 	/* Whoever is left was not told its end. */
 	if (r < 0 && get->done < get->count && get->stop_code == 0) {
-		get_message(get, "%zu more URLs were not fetched: %s", get->count - get->done,
+		size_t left = get->count - get->done;
+
+		get_message(get, "%zu more URL%s not fetched: %s", left,
+			    left == 1 ? " was" : "s were",
 			    fetchd_error(get->connection) != 0 ? fetchd_error_text(get->connection)
 							       : strerror(-r));
 	}
@@ -245,6 +248,7 @@ static int get_run(struct get *get)
 			.get = get,
 			.index = i,
 			.url = options->urls[i],
+			.shown_url = options->shown_urls[i],
 			.content_length = -1,
 		};
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One run of `fetchctl get`: its transfers, and what get.c (the loop) and transfer.c (one transfer)
- * say to each other.
+ * One run of `fetchctl get`: its transfers, and what get.c (the loop), transfer.c (one transfer)
+ * and report.c (how one ended, for people) say to each other.
  */
 #pragma once
 
@@ -19,6 +19,7 @@ struct transfer {
 	struct get *get;
 	size_t index;
 	const char *url;
+	const char *shown_url; /* for messages and events */
 	enum transfer_state state;
 	struct fetchd_job *job; /* while running */
 	struct output output;
@@ -64,6 +65,13 @@ void transfer_take_turn(struct transfer *transfer);
 void transfer_give_up(struct transfer *transfer, int exit_code);
 void transfer_fini(struct transfer *transfer);
 struct progress_row transfer_row(struct transfer *transfer, int64_t now_ms);
+
+/* report.c */
+
+/* "URL: REASON: text: text", and what can be done about it. */
+void report_failure(struct transfer *transfer, const struct fetchd_closed *closed);
+/* -v: "URL: closed: REASON, ..."; --json says all of it. */
+void report_end(struct transfer *transfer, const struct fetchd_closed *closed);
 
 /* get.c */
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* From the arguments of `fetchctl get` to a request, URLs and where their bodies go. */
 #include "get_options.h"
 
 #include "exit_codes.h"
@@ -315,11 +316,47 @@ static bool has_header(const struct get_options *options, size_t count, const ch
 	return false;
 }
 
+static int compare_paths(const void *left, const void *right)
+{
+	const char *const *a = left, *const *b = right;
+
+	return strcmp(*a, *b);
+}
+
+/* No two URLs may go to one file; a device takes more. */
+static int check_twins(const struct get_options *options)
+{
+	const char **paths = calloc(options->url_count, sizeof(*paths));
+	size_t count = 0;
+	int r = 0;
+
+	if (paths == NULL) {
+		return out_of_memory();
+	}
+	for (size_t i = 0; i < options->url_count; i++) {
+		const struct get_target *target = &options->targets[i];
+
+		if (target->kind == OUTPUT_FILE && strncmp(target->path, "/dev/", 5) != 0) {
+			paths[count++] = target->path;
+		}
+	}
+	qsort(paths, count, sizeof(*paths), compare_paths);
+	for (size_t i = 1; r == 0 && i < count; i++) {
+		if (strcmp(paths[i - 1], paths[i]) == 0) {
+			r = usage_error("two URLs would be written to %s", paths[i]);
+		}
+	}
+	free(paths);
+	return r;
+}
+
 static int set_targets(struct get_options *options, const struct collected *collected)
 {
 	if (collected->output_count > options->url_count) {
-		cli_error("there are more -o than URLs");
-		return EXIT_CODE_USAGE;
+		return usage_error("%zu times -o (or a lone -) for %zu URL%s: the nth -o is for "
+				   "the nth URL",
+				   collected->output_count, options->url_count,
+				   options->url_count == 1 ? "" : "s");
 	}
 	for (size_t i = 0; i < options->url_count; i++) {
 		struct get_target *target = &options->targets[i];
@@ -328,6 +365,9 @@ static int set_targets(struct get_options *options, const struct collected *coll
 		if (i < collected->output_count) {
 			target->path = collected->outputs[i];
 			target->kind = strcmp(target->path, "-") == 0 ? OUTPUT_STDOUT : OUTPUT_FILE;
+			if (target->path[0] == '\0') {
+				return usage_error("-o: the name of the file is empty");
+			}
 		} else if (collected->remote_name) {
 			r = output_name_from_url(options->urls[i], &target->own_path);
 			if (r == -ENOMEM) {
@@ -335,7 +375,7 @@ static int set_targets(struct get_options *options, const struct collected *coll
 			}
 			if (r < 0) {
 				return usage_error("-O: no usable file name in %s; use -o FILE",
-						   options->urls[i]);
+						   options->shown_urls[i]);
 			}
 			target->path = target->own_path;
 			target->kind = OUTPUT_FILE;
@@ -347,15 +387,8 @@ static int set_targets(struct get_options *options, const struct collected *coll
 			cli_error("--json and -o - both want standard output");
 			return EXIT_CODE_USAGE;
 		}
-		for (size_t j = 0; target->kind == OUTPUT_FILE && j < i; j++) {
-			if (options->targets[j].kind == OUTPUT_FILE &&
-			    strcmp(options->targets[j].path, target->path) == 0 &&
-			    strncmp(target->path, "/dev/", 5) != 0) {
-				return usage_error("two URLs would be written to %s", target->path);
-			}
-		}
 	}
-	return 0;
+	return check_twins(options);
 }
 
 static int set_request(struct get_options *options, struct collected *collected)
@@ -384,7 +417,7 @@ static int set_request(struct get_options *options, struct collected *collected)
 
 		request->url = options->urls[i];
 		if (fetchd_request_check(request, &why) < 0) {
-			cli_error("%.512s: %s", options->urls[i], why);
+			cli_error("%.512s: %s", options->shown_urls[i], why);
 			return EXIT_CODE_USAGE;
 		}
 	}
@@ -417,6 +450,10 @@ static int collect(struct get_options *options, struct collected *collected, int
 		if (strcmp(argv[i], "-") == 0) {
 			collected->outputs[collected->output_count++] = "-";
 		} else {
+			options->shown_urls[options->url_count] = cli_shown_url(argv[i]);
+			if (options->shown_urls[options->url_count] == NULL) {
+				return out_of_memory();
+			}
 			options->urls[options->url_count++] = argv[i];
 		}
 	}
@@ -437,11 +474,12 @@ int get_options_parse(struct get_options *options, int argc, char **argv, int *r
 		(struct get_options){.parallel = PARALLEL_DEFAULT, .request = FETCHD_REQUEST_INIT};
 	/* No list can be longer than the command line. */
 	options->urls = calloc(most, sizeof(*options->urls));
+	options->shown_urls = calloc(most, sizeof(*options->shown_urls));
 	options->targets = calloc(most, sizeof(*options->targets));
 	options->headers = calloc(most, sizeof(*options->headers));
 	collected.outputs = calloc(most, sizeof(*collected.outputs));
-	if (options->urls == NULL || options->targets == NULL || options->headers == NULL ||
-	    collected.outputs == NULL) {
+	if (options->urls == NULL || options->shown_urls == NULL || options->targets == NULL ||
+	    options->headers == NULL || collected.outputs == NULL) {
 		*ret_exit = out_of_memory();
 	} else {
 		*ret_exit = collect(options, &collected, argc, argv);
@@ -459,7 +497,11 @@ void get_options_fini(struct get_options *options)
 	for (size_t i = 0; options->targets != NULL && i < options->url_count; i++) {
 		free(options->targets[i].own_path);
 	}
+	for (size_t i = 0; options->shown_urls != NULL && i < options->url_count; i++) {
+		free(options->shown_urls[i]);
+	}
 	free(options->urls);
+	free(options->shown_urls);
 	free(options->targets);
 	free(options->headers);
 	free(options->body);

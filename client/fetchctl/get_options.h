@@ -16,6 +16,7 @@ struct get_target {
 struct get_options {
 	struct cli_common common;
 	const char **urls;
+	char **shown_urls;          /* the same for messages, without passwords */
 	struct get_target *targets; /* as many as URLs */
 	size_t url_count;
 	struct fetchd_request request; /* everything but the URL */

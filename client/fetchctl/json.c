@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* What the library tells, as JSON objects. */
 #include "json.h"
 
 #include <errno.h>

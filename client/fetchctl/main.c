@@ -6,6 +6,7 @@
 #include "exit_codes.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct verb {
@@ -58,12 +59,18 @@ static int find_verb(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	static char program[] = "fetchctl";
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	const int at = find_verb(argc, argv);
 	const char *name = at < argc ? argv[at] : NULL;
+	char *shown;
 
 	/* A closed pipe is an error with an exit code of its own. */
-	(void)signal(SIGPIPE, SIG_IGN);
+	(void)sigaction(SIGPIPE, &ignore, NULL);
 
+	if (at > argc) {
+		cli_error("--socket needs a PATH");
+		return EXIT_CODE_USAGE;
+	}
 	if (name == NULL) {
 		print_help(stderr);
 		return EXIT_CODE_USAGE;
@@ -85,6 +92,13 @@ int main(int argc, char **argv)
 			return verbs[i].run(argc - 1, argv + 1);
 		}
 	}
-	cli_error("no such verb: %s; see fetchctl --help", name);
+	if (name[0] == '-') {
+		cli_error("%s cannot stand before the verb; see fetchctl --help", name);
+		return EXIT_CODE_USAGE;
+	}
+	/* Who forgot `get` has given a URL. */
+	shown = cli_shown_url(name);
+	cli_error("no such verb: %s; see fetchctl --help", shown != NULL ? shown : "");
+	free(shown);
 	return EXIT_CODE_USAGE;
 }

@@ -4,14 +4,22 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
 
 const char *cli_printable(const char *text, char *buffer, size_t size)
 {
 	size_t at = 0;
 
 	for (; *text != '\0' && at + 1 < size; text++) {
-		unsigned char c = (unsigned char)*text;
+		unsigned char c = (unsigned char)*text, next = (unsigned char)text[1];
 
+		if (c == 0xc2 && next >= 0x80 && next < 0xa0) {
+			/* U+0080 to U+009F: some terminals obey those, too. */
+			text++;
+			buffer[at++] = '?';
+			continue;
+		}
 		buffer[at++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
 	}
 	buffer[at] = '\0';
@@ -27,6 +35,45 @@ void cli_error(const char *format, ...)
 	(void)vsnprintf(text, sizeof(text), format, arguments);
 	va_end(arguments);
 	(void)fprintf(stderr, "fetchctl: %s\n", cli_printable(text, clean, sizeof(clean)));
+}
+
+/* The length of user information and its "@" at `text`, where a URL's authority begins. */
+static size_t userinfo_length(const char *text)
+{
+	size_t length = strcspn(text, "/?#");
+	const char *at = memrchr(text, '@', length), *bracket, *colon;
+
+	if (at != NULL) {
+		return (size_t)(at - text) + 1;
+	}
+	/* A "port" of something else than digits may be a password with a slash in it. */
+	bracket = memrchr(text, ']', length);
+	colon = bracket != NULL ? bracket + 1 : memchr(text, ':', length);
+	if (colon != NULL && *colon == ':' &&
+	    1 + strspn(colon + 1, "0123456789") < length - (size_t)(colon - text)) {
+		at = strrchr(colon, '@');
+	}
+	return at != NULL ? (size_t)(at - text) + 1 : 0;
+}
+
+char *cli_shown_url(const char *url)
+{
+	static const char cut[] = "...@";
+	size_t scheme = strcspn(url, ":/?#"), start = 0, hidden, size;
+	char *shown;
+
+	if (url[scheme] == ':' && url[scheme + 1] == '/') {
+		start = scheme + 1;
+	}
+	start += strspn(url + start, "/");
+	hidden = userinfo_length(url + start);
+	size = strlen(url) - hidden + sizeof(cut);
+	shown = malloc(size);
+	if (shown != NULL) {
+		(void)snprintf(shown, size, "%.*s%s%s", (int)start, url, hidden > 0 ? cut : "",
+			       url + start + hidden);
+	}
+	return shown;
 }
 
 const char *cli_format_bytes(uint64_t bytes, char *buffer, size_t size)

@@ -100,7 +100,7 @@ static int parse_digits(const char **text, uint64_t *ret_number)
 	errno = 0;
 	number = strtoull(*text, &end, 10);
 	if (errno != 0) {
-		return -errno;
+		return -ERANGE;
 	}
 	*text = end;
 	*ret_number = number;

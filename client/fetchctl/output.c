@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Files under temporary names until they are complete, and names out of URLs. */
 #include "output.h"
 
 #include <errno.h>
@@ -78,8 +79,12 @@ int output_open_file(struct output *output, const char *path)
 		}
 		mode = status.st_mode & 0777;
 		output->path = realpath(path, NULL);
-	} else {
+	} else if (errno == ENOENT) {
 		output->path = strdup(path);
+	} else {
+		/* Better now than when the body is complete. */
+		r = -errno;
+		goto fail;
 	}
 	if (output->path == NULL) {
 		r = -errno;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Lines of progress: what they say, and redrawing them with the sequences of ECMA-48. */
 #include "progress.h"
 
 #include "cli.h"
@@ -55,6 +56,21 @@ static void cut(char *text, size_t width)
 	}
 }
 
+/* The total stands where it ends in the lines of running ones. */
+static void format_done(const struct progress_row *row, char *buffer, size_t size)
+{
+	char total[16], rate[16], elapsed[24];
+
+	(void)cli_format_bytes(row->received_bytes, total, sizeof(total));
+	(void)cli_format_bytes(row->rate_bytes_per_s, rate, sizeof(rate));
+	if (row->elapsed_ms < 1000) {
+		(void)snprintf(elapsed, sizeof(elapsed), "%ums", (unsigned)row->elapsed_ms);
+	} else {
+		(void)cli_format_duration(row->elapsed_ms, elapsed, sizeof(elapsed));
+	}
+	(void)snprintf(buffer, size, "100%%       %-5s  %5s/s  in %s", total, rate, elapsed);
+}
+
 /* What a row says behind its name. */
 static void format_facts(const struct progress_row *row, char *buffer, size_t size)
 {
@@ -63,7 +79,9 @@ static void format_facts(const struct progress_row *row, char *buffer, size_t si
 
 	(void)cli_format_bytes(row->received_bytes, received, sizeof(received));
 	(void)cli_format_bytes(row->rate_bytes_per_s, rate, sizeof(rate));
-	if (row->waiting_for[0] != '\0') {
+	if (row->done) {
+		format_done(row, buffer, size);
+	} else if (row->waiting_for[0] != '\0') {
 		(void)snprintf(buffer, size, "%s", row->waiting_for);
 	} else if (whole == 0) {
 		(void)snprintf(buffer, size, "     %5s        %5s/s", received, rate);
@@ -114,7 +132,8 @@ void progress_init(struct progress *progress, FILE *out)
 
 bool progress_due(const struct progress *progress, int64_t now_ms)
 {
-	return progress->out != NULL && now_ms - progress->drawn_ms >= PROGRESS_INTERVAL_MS;
+	return progress->out != NULL &&
+	       (progress->stale || now_ms - progress->drawn_ms >= PROGRESS_INTERVAL_MS);
 }
 
 void progress_clear(struct progress *progress)
@@ -126,22 +145,58 @@ void progress_clear(struct progress *progress)
 	(void)fprintf(progress->out, "\r\033[%zuA\033[J", progress->drawn_lines);
 	(void)fflush(progress->out);
 	progress->drawn_lines = 0;
+	progress->stale = true;
+}
+
+/* Asked each time: the window may have changed. */
+static void window_size(const struct progress *progress, size_t *ret_width, size_t *ret_lines)
+{
+	struct winsize size = {0};
+
+	*ret_width = 80;
+	*ret_lines = 24;
+	if (ioctl(fileno(progress->out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+		*ret_width = size.ws_col;
+		*ret_lines = size.ws_row > 0 ? size.ws_row : *ret_lines;
+	}
+}
+
+/* One column is left free: some terminals begin a new line when the last one is used. */
+static void print_row(const struct progress *progress, const struct progress_row *row, size_t width)
+{
+	char line[LINE_MAX];
+
+	(void)fprintf(progress->out, "%s\033[K\n",
+		      progress_format(row, width > 1 ? width - 1 : 1, line, sizeof(line)));
+}
+
+void progress_keep(struct progress *progress, const struct progress_row *row)
+{
+	size_t width, lines;
+
+	if (progress->out == NULL) {
+		return;
+	}
+	window_size(progress, &width, &lines);
+	if (progress->drawn_lines > 0) {
+		(void)fprintf(progress->out, "\r\033[%zuA", progress->drawn_lines);
+	}
+	print_row(progress, row, width);
+	(void)fputs("\033[J", progress->out);
+	(void)fflush(progress->out);
+	progress->drawn_lines = 0;
+	progress->stale = true;
 }
 
 void progress_draw(struct progress *progress, const struct progress_row *rows, size_t count,
 		   int64_t now_ms)
 {
-	struct winsize size = {0};
-	size_t width = 80, lines = 24;
+	size_t width, lines;
 
 	if (progress->out == NULL) {
 		return;
 	}
-	/* Asked each time: the window may have changed. */
-	if (ioctl(fileno(progress->out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-		width = size.ws_col;
-		lines = size.ws_row > 0 ? size.ws_row : lines;
-	}
+	window_size(progress, &width, &lines);
 	/* What scrolled off the screen could not be redrawn. */
 	if (count > lines - 1) {
 		count = lines - 1;
@@ -150,14 +205,11 @@ void progress_draw(struct progress *progress, const struct progress_row *rows, s
 		(void)fprintf(progress->out, "\r\033[%zuA", progress->drawn_lines);
 	}
 	for (size_t i = 0; i < count; i++) {
-		char line[LINE_MAX];
-
-		(void)fprintf(
-			progress->out, "%s\033[K\n",
-			progress_format(&rows[i], width > 1 ? width - 1 : 1, line, sizeof(line)));
+		print_row(progress, &rows[i], width);
 	}
 	(void)fputs("\033[J", progress->out);
 	(void)fflush(progress->out);
 	progress->drawn_lines = count;
+	progress->stale = false;
 	progress->drawn_ms = now_ms;
 }

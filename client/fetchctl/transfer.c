@@ -24,7 +24,7 @@ static void print_event(struct transfer *transfer, const char *event, json_t *fa
 
 	json_put(&object, "event", json_text(event));
 	json_put(&object, "index", json_count(transfer->index));
-	json_put(&object, "url", json_text(transfer->url));
+	json_put(&object, "url", json_text(transfer->shown_url));
 	if (object == NULL || facts == NULL || json_object_update(object, facts) != 0 ||
 	    json_print(json_incref(object)) < 0) {
 		transfer->get->stop_code = EXIT_CODE_INTERNAL;
@@ -56,7 +56,7 @@ static void write_output(struct transfer *transfer, const void *data, size_t len
 	if (transfer->output.kind == OUTPUT_STDOUT && r == -EPIPE) {
 		get->stop_code = EXIT_CODE_STDOUT_CLOSED;
 	} else if (r != -EINTR) {
-		get_message(get, "%s: cannot write to %s: %s", transfer->url,
+		get_message(get, "%s: cannot write to %s: %s", transfer->shown_url,
 			    transfer->output.kind == OUTPUT_STDOUT
 				    ? "standard output"
 				    : get->options->targets[transfer->index].path,
@@ -122,6 +122,11 @@ void transfer_take_turn(struct transfer *transfer)
 		write_output(transfer, transfer->pending_head, strlen(transfer->pending_head));
 		free(transfer->pending_head);
 		transfer->pending_head = NULL;
+		/* Ended well before its head could be shown. */
+		if (transfer->state == TRANSFER_DONE && transfer->local_error < 0 &&
+		    transfer->exit_code == 0) {
+			transfer->exit_code = EXIT_CODE_OUTPUT;
+		}
 	}
 	if (transfer->state == TRANSFER_RUNNING && transfer->local_error == 0 && server != NULL) {
 		fetchd_job_credit(transfer->job, server->default_credit_bytes);
@@ -198,6 +203,7 @@ static void on_warning(struct fetchd_job *job, enum fetchd_warning_code code, co
 		       void *user)
 {
 	struct transfer *transfer = user;
+	const struct get_options *options = transfer->get->options;
 
 	(void)job;
 	if (json_on(transfer)) {
@@ -207,8 +213,10 @@ static void on_warning(struct fetchd_job *job, enum fetchd_warning_code code, co
 		json_put(&facts, "text", json_text(text));
 		print_event(transfer, "warning", facts);
 	}
-	if (!transfer->get->options->quiet) {
-		get_message(transfer->get, "%s: warning: %s", transfer->url, text);
+	/* The daemon has a limit of its own, of which only those are told who want to know. */
+	if (!options->quiet &&
+	    (options->verbose || options->request.warn_size_bytes != FETCHD_DEFAULT)) {
+		get_message(transfer->get, "%s: warning: %s", transfer->shown_url, text);
 	}
 }
 
@@ -231,32 +239,13 @@ static void on_progress(struct fetchd_job *job, const struct fetchd_progress *pr
 
 /* ---- the end ---- */
 
-/* "URL: REASON: text: text", and what can be done about it. */
-static void explain(struct transfer *transfer, const struct fetchd_closed *closed)
+static const char *row_name(const struct transfer *transfer)
 {
-	const char *advice = NULL;
-	char chain[4096];
-	size_t at = 0;
+	const struct get_target *target = &transfer->get->options->targets[transfer->index];
+	const char *name = target->kind == OUTPUT_FILE ? target->path : transfer->shown_url;
+	const char *slash = strrchr(name, '/');
 
-	chain[0] = '\0';
-	for (size_t i = 0; i < closed->failure_count && at < sizeof(chain); i++) {
-		int length =
-			snprintf(chain + at, sizeof(chain) - at, ": %s", closed->failures[i].text);
-
-		at += length > 0 ? (size_t)length : 0;
-		if (advice == NULL) {
-			advice = fetchd_failure_advice(closed->failures[i].code);
-		}
-	}
-	if (closed->failure_count == 0) {
-		(void)snprintf(chain, sizeof(chain), ": %s",
-			       fetchd_close_reason_text(closed->reason));
-	}
-	get_message(transfer->get, "%s: %s%s", transfer->url,
-		    fetchd_close_reason_name(closed->reason), chain);
-	if (advice != NULL) {
-		get_message(transfer->get, "%s", advice);
-	}
+	return slash != NULL && slash[1] != '\0' ? slash + 1 : name;
 }
 
 /* What the end means for this program; prints why if it is bad. */
@@ -271,19 +260,19 @@ static int settle(struct transfer *transfer, const struct fetchd_closed *closed)
 			       : EXIT_CODE_OUTPUT;
 	}
 	if (transfer->bad_status) {
-		get_message(get, "%s: status %" PRIu32, transfer->url, transfer->status);
+		get_message(get, "%s: status %" PRIu32, transfer->shown_url, transfer->status);
 		return EXIT_CODE_HTTP_STATUS;
 	}
 	if (closed->reason != FETCHD_CLOSE_ENDED) {
 		/* Nobody needs to be told what they have just asked for. */
 		if (get->stop_code == 0 || closed->reason != FETCHD_CLOSE_CANCELLED) {
-			explain(transfer, closed);
+			report_failure(transfer, closed);
 		}
 		return exit_code_of(closed->reason);
 	}
 	r = output_commit(&transfer->output);
 	if (r < 0) {
-		get_message(get, "%s: cannot finish the output file: %s", transfer->url,
+		get_message(get, "%s: cannot finish the output file: %s", transfer->shown_url,
 			    strerror(-r));
 		return EXIT_CODE_OUTPUT;
 	}
@@ -307,33 +296,24 @@ static void finish(struct transfer *transfer, int exit_code)
 	}
 }
 
-/* Milliseconds with what a fetch over a warm connection needs of them. */
-static double in_ms(int64_t us)
+/* Its line of progress, for good. */
+static void keep_line(struct transfer *transfer, const struct fetchd_closed *closed)
 {
-	return us < 0 ? 0.0 : (double)us / 1000.0;
-}
+	uint64_t us = closed->end_us > 0 ? (uint64_t)closed->end_us : 1;
+	struct progress_row row = {
+		.name = row_name(transfer),
+		.waiting_for = "",
+		.received_bytes = transfer->received_bytes,
+		.total_bytes = (int64_t)transfer->received_bytes,
+		.done = true,
+		.elapsed_ms = us / 1000,
+	};
 
-/* "closed: ENDED, ..." for people; --json says all of it. */
-static void tell_end(struct transfer *transfer, const struct fetchd_closed *closed)
-{
-	const struct fetchd_attempt *last =
-		closed->attempt_count ? &closed->attempts[closed->attempt_count - 1] : NULL;
-
-	if (last != NULL && last->connection != 0) {
-		get_message(
-			transfer->get,
-			"%s: closed: %s, status %u, %" PRIu64
-			" bytes in %.1f ms (head after %.1f ms), stream %u on connection %" PRIu64
-			" to %s, %zu attempt%s",
-			transfer->url, fetchd_close_reason_name(closed->reason), last->status,
-			closed->delivered_bytes, in_ms(closed->end_us),
-			in_ms(closed->first_byte_us), last->stream, last->connection, last->remote,
-			closed->attempt_count, closed->attempt_count == 1 ? "" : "s");
-	} else {
-		get_message(transfer->get, "%s: closed: %s after %.1f ms, nothing was sent",
-			    transfer->url, fetchd_close_reason_name(closed->reason),
-			    in_ms(closed->end_us));
-	}
+	/* Dividing first where the product would not fit. */
+	row.rate_bytes_per_s = row.received_bytes > UINT64_MAX / 1000000
+				       ? row.received_bytes / us * 1000000
+				       : row.received_bytes * 1000000 / us;
+	progress_keep(&transfer->get->progress, &row);
 }
 
 static void on_closed(struct fetchd_job *job, const struct fetchd_closed *closed, void *user)
@@ -342,8 +322,11 @@ static void on_closed(struct fetchd_job *job, const struct fetchd_closed *closed
 	int exit_code = settle(transfer, closed);
 
 	(void)job;
+	if (exit_code == 0) {
+		keep_line(transfer, closed);
+	}
 	if (transfer->get->options->verbose) {
-		tell_end(transfer, closed);
+		report_end(transfer, closed);
 	}
 	if (json_on(transfer)) {
 		json_t *facts = json_closed(closed);
@@ -355,6 +338,14 @@ static void on_closed(struct fetchd_job *job, const struct fetchd_closed *closed
 }
 
 /* ---- the beginning ---- */
+
+static const char *open_error_text(int error)
+{
+	if (error == -EISDIR) {
+		return "it is a directory; name a file in it";
+	}
+	return error == -ENOENT ? "its folder does not exist" : strerror(-error);
+}
 
 static int open_output(struct transfer *transfer)
 {
@@ -369,11 +360,13 @@ static int open_output(struct transfer *transfer)
 		break;
 	case OUTPUT_FILE:
 		r = output_open_file(&transfer->output, target->path);
+		/* One that ends gives its file back. */
+		if (r == -EMFILE && transfer->get->running > 0) {
+			return -EAGAIN;
+		}
 		if (r < 0) {
-			get_message(transfer->get, "%s: cannot write to %s: %s", transfer->url,
-				    target->path,
-				    r == -EISDIR ? "it is a directory; name a file in it"
-						 : strerror(-r));
+			get_message(transfer->get, "%s: cannot write to %s: %s",
+				    transfer->shown_url, target->path, open_error_text(r));
 			return r;
 		}
 		break;
@@ -398,7 +391,11 @@ int transfer_start(struct transfer *transfer)
 	struct fetchd_request request = get->options->request;
 	int r;
 
-	if (open_output(transfer) < 0) {
+	r = open_output(transfer);
+	if (r == -EAGAIN) {
+		return r;
+	}
+	if (r < 0) {
 		finish(transfer, EXIT_CODE_OUTPUT);
 		return 0;
 	}
@@ -427,7 +424,7 @@ int transfer_start(struct transfer *transfer)
 		finish(transfer, EXIT_CODE_DAEMON_LOST);
 		return 0;
 	}
-	get_message(get, "%s: cannot submit: %s", transfer->url, strerror(-r));
+	get_message(get, "%s: cannot submit: %s", transfer->shown_url, strerror(-r));
 	finish(transfer, EXIT_CODE_INTERNAL);
 	return 0;
 }
@@ -448,16 +445,9 @@ void transfer_fini(struct transfer *transfer)
 
 struct progress_row transfer_row(struct transfer *transfer, int64_t now_ms)
 {
-	const struct get_target *target = &transfer->get->options->targets[transfer->index];
-	const char *name = target->kind == OUTPUT_FILE ? target->path : transfer->url;
-	const char *slash = strrchr(name, '/');
-
 	progress_rate_update(&transfer->rate, now_ms, transfer->received_bytes);
-	if (slash != NULL && slash[1] != '\0') {
-		name = slash + 1;
-	}
 	return (struct progress_row){
-		.name = name,
+		.name = row_name(transfer),
 		.waiting_for =
 			transfer->held ? "its turn on standard output" : transfer->waiting_for,
 		.received_bytes = transfer->received_bytes,

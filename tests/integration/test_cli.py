@@ -4,6 +4,7 @@
 import hashlib
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -11,8 +12,8 @@ import threading
 
 import pytest
 
-from support import cli
-from support.h2_server import simple
+from support import cli, process
+from support.h2_server import answer_all, simple
 from support.process import PATIENCE, free_port, until
 
 REASON = 30
@@ -22,6 +23,58 @@ USAGE, UNREACHABLE, OUTPUT, NO_SUCH_JOB, HTTP_STATUS = 2, 3, 5, 7, 22
 
 def events(outcome, kind):
     return [event for event in outcome.json() if event.get("event") == kind]
+
+
+class Terminal:
+    """fetchctl with standard error on a terminal, and what that shows."""
+
+    def __init__(self, daemon, *arguments):
+        self.main, terminal = os.openpty()
+        self.shown = ""
+        self.running = process.start(cli.command(daemon, *arguments), stdout=subprocess.DEVNULL, stderr=terminal)
+        os.close(terminal)
+
+    def read(self):
+        try:
+            piece = os.read(self.main, 4096).decode()
+        except OSError:  # the other end is closed
+            piece = ""
+        self.shown += piece
+        return bool(piece)
+
+    def read_until(self, what):
+        """Reads until a text was shown or a condition holds."""
+        while not (what() if callable(what) else what in self.shown):
+            assert self.read(), f"the end, without {what}: {self.shown!r}"
+
+    def finish(self):
+        while self.read():
+            pass
+        os.close(self.main)
+        assert "Sanitizer" not in self.shown, self.shown
+        return self.running.wait(PATIENCE)
+
+    def screen(self):
+        """The lines that one sees now."""
+        lines, row, column = [""], 0, 0
+        for piece in re.findall(r"\x1b\[(?:\d*[AJK])|[\r\n]|[^\x1b\r\n]+", self.shown):
+            if piece == "\r":
+                column = 0
+            elif piece == "\n":
+                row += 1
+                lines += [""] * (row + 1 - len(lines))
+            elif piece == "\x1b[J":
+                lines[row] = lines[row][:column]
+                del lines[row + 1 :]
+            elif piece == "\x1b[K":
+                lines[row] = lines[row][:column]
+            elif piece.startswith("\x1b"):
+                row -= int(piece[2:-1])
+                assert row >= 0, "above the top"
+            else:
+                lines[row] = lines[row][:column].ljust(column) + piece + lines[row][column + len(piece) :]
+                column += len(piece)
+        return [line.rstrip() for line in lines if line]
 
 
 def test_get_to_standard_output(daemon, origin, documents):
@@ -68,11 +121,69 @@ def test_incomplete_output_never_appears(daemon, serve, tmp_path):
 
 
 def test_output_that_cannot_be_written(daemon, origin, tmp_path):
-    outcome = cli.run(daemon, "get", "-o", tmp_path / "missing" / "out", origin.url("/one"))
-    assert outcome.status == OUTPUT and "missing" in outcome.err, outcome
-    if os.path.exists("/dev/full"):
-        outcome = cli.run(daemon, "get", "-o", "/dev/full", origin.url("/page"))
-        assert outcome.status == OUTPUT, outcome
+    path = tmp_path / "missing" / "out"
+    outcome = cli.run(daemon, "get", "-o", path, origin.url("/one"))
+    assert outcome.status == OUTPUT and f"cannot write to {path}: its folder does not exist" in outcome.err, outcome
+    outcome = cli.run(daemon, "get", "-o", tmp_path, origin.url("/one"))
+    assert outcome.status == OUTPUT and f"cannot write to {tmp_path}: it is a directory" in outcome.err, outcome
+    # Known before the first byte, not when the body is complete.
+    outcome = cli.run(daemon, "get", "-o", tmp_path / ("n" * 256), origin.url("/large"))
+    assert outcome.status == OUTPUT and "name too long" in outcome.err, outcome
+
+
+@pytest.mark.parametrize("name", ["one", "large"])
+def test_disk_that_is_full(daemon, origin, tmp_path, name):
+    """One message, and the other fetches go on."""
+    outcome = cli.run(daemon, "get", "-o", "/dev/full", "-o", tmp_path / "out", origin.url(f"/{name}"), origin.url("/one"))
+    assert outcome.status == OUTPUT and outcome.err.count("\n") == 1, outcome
+    assert "cannot write to /dev/full: No space left on device" in outcome.err, outcome
+    assert (tmp_path / "out").stat().st_size == 1
+
+
+def test_standard_output_that_is_full(daemon, origin):
+    with open("/dev/full", "wb") as full:
+        running = subprocess.run(
+            cli.command(daemon, "get", origin.url("/page")),
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert running.returncode == OUTPUT and b"cannot write to standard output: No space left" in running.stderr
+
+
+def test_mode_of_a_file_follows_the_umask(daemon, origin, tmp_path):
+    target = tmp_path / "out"
+    assert cli.run(daemon, "get", "-o", target, origin.url("/one"), umask=0o027).status == 0
+    assert target.stat().st_mode & 0o777 == 0o640
+    target.chmod(0o604)
+    assert cli.run(daemon, "get", "-o", target, origin.url("/one"), umask=0o077).status == 0
+    assert target.stat().st_mode & 0o777 == 0o604
+
+
+def test_many_urls_in_parallel(daemon, origin, documents, tmp_path):
+    """Also with fewer files than fetches: those that find none wait until one ends."""
+    count = 200
+    names = [tmp_path / f"out{number}" for number in range(count)]
+    outputs = [part for name in names for part in ("-o", name)]
+    urls = [origin.url(f"/small?{number}") for number in range(count)]
+    for limit in (1000, 24):
+        outcome = cli.run(
+            daemon, "get", "--parallel", count, *outputs, *urls,
+            preexec_fn=lambda files=limit: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files)),
+        )  # fmt: skip
+        assert outcome.status == 0 and not outcome.err, outcome
+        for name in names:
+            assert name.read_bytes() == documents.read("small")
+            name.unlink()
+    outcome = cli.run(daemon, "get", "--parallel", 3, *urls)
+    assert outcome.status == 0 and outcome.out == documents.read("small") * count
+
+
+def test_head_of_an_empty_body(daemon, serve):
+    outcome = cli.run(daemon, "get", "-i", *[serve(simple(204, body=b"")).url()] * 2)
+    assert outcome.status == 0 and outcome.out.count(b"HTTP/2 204\r\n") == 2, outcome
 
 
 def test_head_is_shown_with_the_body(daemon, nginx):
@@ -107,6 +218,24 @@ def test_denied_url(daemon, url, word):
     assert outcome.status == DENIED and outcome.out == b"", outcome
     assert word in outcome.err or "DENIED" in outcome.err
     assert "secret" not in outcome.err
+    # What the daemon advises is not said again.
+    assert outcome.err.count("\n") == 1, outcome
+
+
+def test_password_in_a_url_is_never_shown(daemon, tmp_path):
+    url = "https://user:secret@localhost/thing"
+    shown = "https://...@localhost/thing"
+    for arguments, status in (
+        (("get", url), DENIED),
+        (("get", "-v", url), DENIED),
+        (("get", "-o", tmp_path / "missing" / "out", url), OUTPUT),
+        (("get", "-O", f"{url}/"), USAGE),
+        ((url,), USAGE),
+    ):
+        outcome = cli.run(daemon, *arguments)
+        assert outcome.status == status and shown in outcome.err and "secret" not in outcome.err, outcome
+    outcome = cli.run(daemon, "get", "--json", url)
+    assert {event["url"] for event in outcome.json()} == {shown} and b"secret" not in outcome.out + outcome.err.encode()
 
 
 @pytest.mark.parametrize(
@@ -163,7 +292,71 @@ def test_max_size_and_warn_size(daemon, origin):
     outcome = cli.run(daemon, "get", "--max-size", "1K", origin.url("/page"))
     assert outcome.status == MAXSIZE and "MAXSIZE_EXCEEDED" in outcome.err, outcome
     outcome = cli.run(daemon, "get", "--warn-size", "1K", "-o", "/dev/null", origin.url("/page"))
-    assert outcome.status == 0 and "1024" in outcome.err, outcome
+    assert outcome.status == 0 and "warning" in outcome.err and "1024" in outcome.err, outcome
+    outcome = cli.run(daemon, "get", "--warn-size", "1K", "-q", "-o", "/dev/null", origin.url("/page"))
+    assert outcome.status == 0 and outcome.err == "", outcome
+
+
+def test_warnings_about_a_limit_that_is_the_daemons(start_daemon, origin):
+    """Nobody asked: only those who want to know all are told, and programs."""
+    daemon = start_daemon({"job.warn_size": "1024"})
+    arguments = ("-o", "/dev/null", origin.url("/page"))
+    outcome = cli.run(daemon, "get", *arguments)
+    assert outcome.status == 0 and outcome.err == "", outcome
+    assert "warning" in cli.run(daemon, "get", "-v", *arguments).err
+    outcome = cli.run(daemon, "get", "--json", *arguments)
+    assert events(outcome, "warning") and outcome.err == "", outcome
+
+
+def test_verbose_tells_how_it_ended(daemon, nginx):
+    outcome = cli.run(daemon, "get", "-v", nginx.url("/small"), "-o", "/dev/null")
+    number = r"\d+\.\d"
+    assert outcome.status == 0 and re.fullmatch(
+        rf"fetchctl: {re.escape(nginx.url('/small'))}: closed: ENDED, status 200, 1024 bytes in {number} ms "
+        rf"\(head after {number} ms\), stream 1 on connection 1 to 127\.0\.0\.1:{nginx.port}, 1 attempt\n",
+        outcome.err,
+    ), outcome
+    outcome = cli.run(daemon, "get", "--verbose", "ftp://localhost/")
+    assert outcome.status == DENIED and "closed: DENIED" in outcome.err, outcome
+
+
+def test_verbose_without_a_head(daemon, serve):
+    server = serve(answer_all(lambda connection, request: connection.reset(request.stream, 2)))
+    outcome = cli.run(daemon, "get", "-v", "--no-replay", server.url())
+    assert outcome.status == RESET and "closed: RESET, 0 bytes in" in outcome.err, outcome
+    assert "status" not in outcome.err and "head after" not in outcome.err, outcome
+
+
+def test_options_before_the_verb(daemon):
+    """Those that every verb has; the verb's own come behind it."""
+
+    def run(*arguments):
+        return subprocess.run(
+            [cli.FETCHCTL, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, check=False
+        )
+
+    path = str(daemon.path)
+    for arguments in (
+        ("--socket", path, "--json", "ping"),
+        (f"--socket={path}", "--json", "ping"),
+        ("--json", "ping", "--socket", path),
+        ("--json", "--json", "--socket", "/nonexistent", "ping", "--socket", path),
+        ("ping", "--json", "--socket", path),
+    ):
+        done = run(*arguments)
+        assert done.returncode == 0 and f'"pid":{daemon.process.pid}'.encode() in done.stdout, (arguments, done)
+    assert run("--socket", path, "get", "--help").stdout == run("get", "--help").stdout
+    assert run("--json", "--help").stdout == run("--help").stdout == run("help").stdout
+    assert run("--json", "--version").stdout.startswith(b"fetchctl ")
+    for arguments, text in (
+        (("--socket",), b"--socket needs a PATH"),
+        (("--json", "--socket"), b"--socket needs a PATH"),
+        (("--json",), b"Usage: fetchctl"),
+        (("--fail", "get"), b"--fail cannot stand before the verb"),
+        (("--json", "no-such-verb"), b"no such verb: no-such-verb"),
+    ):
+        done = run(*arguments)
+        assert done.returncode == USAGE and text in done.stderr and not done.stdout, (arguments, done)
 
 
 def test_several_urls_and_one_failure(daemon, origin, tmp_path):
@@ -268,13 +461,28 @@ def test_no_daemon(tmp_path):
         ("get", "--max-size", "many", "https://localhost/"),
         ("get", "--timeout", "-1", "https://localhost/"),
         ("get", "-H", "no colon", "https://localhost/"),
-        ("get", "-o", "one", "https://localhost/1", "https://localhost/2"),
+        ("get", "-o", "", "https://localhost/"),
         ("cancel",),
     ],
 )
 def test_usage_errors(daemon, arguments):
     outcome = cli.run(daemon, *arguments)
     assert outcome.status == USAGE and outcome.err and not outcome.out, outcome
+
+
+def test_more_outputs_than_urls(daemon, tmp_path):
+    outcome = cli.run(daemon, "get", "-o", "one", "-o", "two", "https://localhost/1", cwd=tmp_path)
+    assert outcome.status == USAGE and "2 times -o" in outcome.err and "for 1 URL:" in outcome.err, outcome
+    outcome = cli.run(daemon, "get", "-o", "one", "-o", "one", *["https://localhost/"] * 2, cwd=tmp_path)
+    assert outcome.status == USAGE and "two URLs would be written to one" in outcome.err, outcome
+
+
+def test_fewer_outputs_than_urls(daemon, origin, documents, tmp_path):
+    """The rest goes to standard output, in order."""
+    urls = [origin.url(f"/{name}") for name in ("small", "page", "one")]
+    outcome = cli.run(daemon, "get", "-o", tmp_path / "out", *urls)
+    assert outcome.status == 0 and outcome.out == documents.read("page") + documents.read("one"), outcome
+    assert (tmp_path / "out").read_bytes() == documents.read("small")
 
 
 def test_daemon_that_dies(start_daemon, serve):
@@ -304,26 +512,52 @@ def test_progress_bar_only_on_a_terminal(daemon, serve):
         connection.idle()
 
     server = serve(script)
-    main, terminal = os.openpty()
-    running = subprocess.Popen(  # pylint: disable=consider-using-with
-        cli.command(daemon, "get", "-o", "/dev/null", server.url("/thing")),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=terminal,
-    )
-    os.close(terminal)
-    shown = b""
-    while b"50%" not in shown:
-        shown += os.read(main, 4096)
+    terminal = Terminal(daemon, "get", "-o", "/dev/null", server.url("/thing"))
+    terminal.read_until("50%")
     gate.set()
-    try:
-        while piece := os.read(main, 4096):
-            shown += piece
-    except OSError:
-        pass
-    os.close(main)
-    assert running.wait(PATIENCE) == 0
-    assert b"100%" in shown, shown
+    assert terminal.finish() == 0
+    assert "50%" in terminal.shown
+    (line,) = terminal.screen()
+    assert re.fullmatch(r"null +100% +976K +\S+/s  in \S+", line) and "ETA" not in line, terminal.shown
+
+
+def test_progress_of_several(daemon, serve, tmp_path):
+    """What ended well stays, what failed goes, and what runs is shown below."""
+    gate = threading.Event()
+
+    def respond(connection, request):
+        path = request.get(b":path")[0]
+        if path == b"/bad":
+            connection.reset(request.stream, 2)
+            return
+        connection.headers(request.stream, 200)
+        if path == b"/slow":
+            connection.data(request.stream, b"x" * 2048)
+            connection.wait(gate)
+        connection.data(request.stream, b"", end=True)
+
+    names = ("empty", "bad", "slow")
+    outputs = [part for name in names for part in ("-o", tmp_path / name)]
+    # One server each: a script does one thing after the other.
+    urls = [serve(answer_all(respond)).url(f"/{name}") for name in names]
+    terminal = Terminal(daemon, "get", *outputs, *urls)
+    terminal.read_until("RESET")
+    # Unknown length: bytes, and no percentage.
+    terminal.read_until(lambda: [line for line in terminal.screen() if re.match(r"slow +2\.0K", line)])
+    gate.set()
+    assert terminal.finish() == RESET
+    lines = terminal.screen()
+    kinds = sorted(line.split()[0] for line in lines)
+    assert kinds == ["empty", "fetchctl:", "slow"], lines
+    (empty,) = [line for line in lines if line.startswith("empty")]
+    assert re.fullmatch(r"empty +100% +0 +0/s  in \S+", empty), lines
+    assert re.fullmatch(r"slow +100% +2\.0K +\S+/s  in \S+", lines[-1]), lines
+
+
+def test_no_progress_when_not_wanted(daemon, origin):
+    for flag in ("-q", "--no-progress"):
+        terminal = Terminal(daemon, "get", flag, "-o", "/dev/null", origin.url("/one"))
+        assert terminal.finish() == 0 and terminal.shown == ""
 
 
 def test_reader_of_standard_output_that_goes_away(daemon, origin):
