@@ -327,9 +327,9 @@ def test_users_see_their_own_jobs_only(daemon, serve):
     server = serve(lambda connection: connection.idle())
     os.chmod(daemon.path, 0o666)
     folder = daemon.path.parent
-    closed = [path for path in (folder, *folder.parents) if path.stat().st_uid == 0 and not path.stat().st_mode & 1]
+    closed = [path for path in (folder, *folder.parents) if path.stat().st_uid == 0 and path.stat().st_mode & 0o11 != 0o11]
     for path in closed:
-        path.chmod(path.stat().st_mode | 1)
+        path.chmod(path.stat().st_mode | 0o11)
     try:
         with daemon.client() as client:
             number = client.submit(server.url())
@@ -352,7 +352,7 @@ def test_users_see_their_own_jobs_only(daemon, serve):
             client.finish(number)
     finally:
         for path in closed:
-            path.chmod(path.stat().st_mode & ~1)
+            path.chmod(path.stat().st_mode & ~0o11)
 
 
 def test_passed_descriptors_are_not_kept(daemon, witness):

@@ -89,4 +89,4 @@ def test_tls_session_is_resumed(start_daemon, nginx):
         assert second.head.connection.tls_resumed and not second.head.connection.reused
         assert second.head.connection.connection == 2
         assert other.stats().pool.tls_resumed == 1
-    assert nginx.requests()[-1][1] == "r", "nginx agrees"
+    until(lambda: nginx.requests()[-1][1] == "r", "nginx to agree")

@@ -287,6 +287,7 @@ def test_15_nginx_that_says_goaway_every_60_requests(client, certificates, docum
         numbers = [client.submit(server.url("/small"), method="GET") for _ in range(300)]
         results = client.finish(*numbers)
         assert {result.reason for result in results} == {"ENDED"}, [result for result in results if result.closed.failures]
+        assert until(lambda: len(server.requests()) >= 300, "nginx to log them all")
         assert len(server.requests()) == 300
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from support import cli
 from support.origins import Documents, Nginx
-from support.process import SANITIZED
+from support.process import SANITIZED, until
 from support.protocol import Result
 
 BIG = 256 << 20 if SANITIZED else 1 << 30
@@ -106,6 +106,7 @@ def test_2000_jobs_at_once(start_daemon, certificates, documents, tmp_path):
         assert len(by_connection) <= 2
         for streams in by_connection.values():
             assert [index for _, index in sorted(streams)] == sorted(index for _, index in streams)
+        until(lambda: len(origin.requests()) >= JOBS, "nginx to log them all")
         assert len(origin.requests()) == JOBS
         assert len({request[0] for request in origin.requests()}) <= 2
 
@@ -122,7 +123,8 @@ def test_300_processes_and_one_handshake(daemon, certificates, documents, tmp_pa
         pool = daemon.stats().pool
         assert pool.tls_handshakes == pool.connections_opened == 1
         assert pool.streams_opened == PROCESSES and pool.streams_reused == PROCESSES - 1
-        requests = origin.requests()
+        # nginx writes its log after the response.
+        requests = until(lambda: len(origin.requests()) >= PROCESSES and origin.requests(), "nginx to log them all")
         assert len(requests) == PROCESSES
         assert len({request[0] for request in requests}) == 1, "the server saw one connection"
 

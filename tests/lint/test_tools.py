@@ -51,9 +51,9 @@ def test_public_header_stands_alone(compiler, tmp_path):
     assert headers
     for header in headers:
         written = header.relative_to(ROOT / "client" / "include")
-        source.write_text(f"#include <{written}>\n#include <{written}>\nint main() {{ return 0; }}\n", encoding="ascii")
+        source.write_text(f"#include <{written}>\n#include <{written}>\nint main(void) {{ return 0; }}\n", encoding="ascii")
         done = run(
-            *compiler, "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wno-strict-prototypes",
+            *compiler, "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
             f"-I{ROOT / 'client' / 'include'}", source,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout

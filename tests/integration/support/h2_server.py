@@ -14,6 +14,7 @@ A script ends quietly when the peer goes away. Anything else it raises fails the
 import socket
 import ssl
 import threading
+import time
 import traceback
 
 import h2.config
@@ -152,8 +153,12 @@ class H2Connection:
             self.pump()
 
     def wait(self, event):
-        """Waits for the test to set an event; the connection is not read meanwhile."""
-        assert event.wait(PATIENCE), "the test never gave the sign"
+        """Waits for the test to set an event, or to end; the connection is not read meanwhile."""
+        end = time.monotonic() + PATIENCE
+        while not event.wait(0.05):
+            if self.server.closing:
+                raise PeerGone
+            assert time.monotonic() < end, "the test never gave the sign"
 
     # -- writing
 
