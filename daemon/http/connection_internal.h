@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What connection.c (life and I/O), connection_session.c (nghttp2's side) and stream.c share: the
- * two structs, and the calls between the three files. Nobody else includes it.
+ * What connection.c (life), connection_io.c, connection_session.c (nghttp2's side) and stream.c
+ * share: the two structs, and the calls between the four files. Nobody else includes it.
  */
 #pragma once
 
@@ -88,12 +88,21 @@ connection_blame(struct connection *connection, enum close_reason reason, enum f
 __attribute__((format(printf, 5, 6))) void
 connection_doom(struct connection *connection, enum close_reason reason, enum failure_code code,
 		const uint32_t *h2_code, const char *format, ...);
-/* Output is wanted at the end of the round. */
-void connection_queue_flush(struct connection *connection);
+/* Takes everything down, not from inside nghttp2. The owner hears of it if it is still there. */
+void connection_destroy(struct connection *connection);
 /* OPEN to DRAINING. */
 void connection_set_draining(struct connection *connection);
 /* Tells the owner about on_slots. */
 void connection_notify_slots(struct connection *connection);
+
+/* ---- connection_io.c ---- */
+
+/* Hears the channel from now on. */
+void connection_listen(struct connection *connection);
+/* The flush task: writes everything that nghttp2 has to say, in as few writes as possible. */
+void connection_flush(void *ctx);
+/* Output is wanted at the end of the round. */
+void connection_queue_flush(struct connection *connection);
 
 /* ---- connection_session.c ---- */
 

@@ -126,14 +126,14 @@ static void on_draining(void *ctx, struct connection *connection)
 	origin_queue_dispatch(entry->origin);
 }
 
-/* The first waiter of the highest priority; NULL if there is none. With `before`: only one of an older generation. */
+/* The first waiter of the highest priority; NULL if there is none. With `before`: only one of an
+ * older generation. */
 static struct pool_waiter *first_waiter(const struct origin *origin, const uint32_t *before)
 {
 	for (unsigned i = 0; i < PRIORITIES; i++) {
 		struct pool_waiter *waiter = NULL;
 
-		DL_FOREACH(origin->waiters[i], waiter)
-		{
+		DL_FOREACH (origin->waiters[i], waiter) {
 			if (!before || waiter->generation != *before) {
 				return waiter;
 			}

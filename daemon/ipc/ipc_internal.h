@@ -120,5 +120,5 @@ void client_job_hold_all(struct peer *peer, bool held);
 
 /* ---- report.c ---- */
 void report_list(struct peer *peer, uint64_t id, uint64_t after_job, uint32_t limit);
-void report_stats(struct peer *peer, uint64_t id, uint32_t origins);
+void report_stats(struct peer *peer, uint64_t id, uint32_t origin_limit);
 enum wire_job_state report_job_state(enum job_state state);

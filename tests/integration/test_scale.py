@@ -144,7 +144,7 @@ def test_many_clients_at_once(start_daemon, origin, documents):
     assert daemon.stats().pool.connections_opened <= 6
 
 
-def test_memory_returns_after_many_jobs(start_daemon, nghttpd):
+def test_memory_returns_after_many_jobs(start_daemon, nghttpd, documents):
     """Twenty rounds of the same load: the last ones need no more memory than the first ones did."""
     daemon = start_daemon()
     peaks = []
@@ -154,4 +154,6 @@ def test_memory_returns_after_many_jobs(start_daemon, nghttpd):
             assert all(result.reason == "ENDED" for result in client.finish(*numbers))
         peaks.append(daemon.memory("VmRSS"))
     if not SANITIZED:
-        assert peaks[-1] <= peaks[4] + (2 << 20), [peak >> 10 for peak in peaks]
+        # How much of a round's bodies waits in the daemon at once is chance; what is left behind would add up.
+        chance = 100 * documents.SIZES["page"] + (2 << 20)
+        assert peaks[-1] <= peaks[4] + chance, [peak >> 10 for peak in peaks]
