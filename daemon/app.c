@@ -396,6 +396,35 @@ static void take_down(struct app *app)
 	config_free(app->config);
 }
 
+int app_check(const struct config *config)
+{
+	struct dns_config dns_config = dns_config_of(config);
+	struct loop *loop = loop_new();
+	struct tls_context *tls = NULL;
+	struct dns *dns = NULL;
+	struct failure failure;
+	int status = APP_EXIT_CONFIG;
+	int rc = loop ? tls_context_new(config->tls.ca_file, config->tls.priority, &tls, &failure)
+		      : -ENOMEM;
+
+	if (rc != 0) {
+		fprintf(stderr, "fetchd: TLS: %s\n",
+			rc > 0 ? failure.links[0].text : strerror(-rc));
+	} else {
+		rc = dns_new(loop, &dns_config, &dns);
+		if (rc < 0) {
+			fprintf(stderr, "fetchd: dns.servers \"%s\": %s\n", config->dns.servers,
+				strerror(-rc));
+		} else {
+			status = APP_EXIT_OK;
+		}
+	}
+	dns_free(dns);
+	tls_context_unref(tls);
+	loop_free(loop);
+	return status;
+}
+
 int app_run(const struct options *options, struct config *config)
 {
 	struct app *app = calloc(1, sizeof(*app));

@@ -15,6 +15,10 @@ enum {
 	APP_EXIT_CONFIG = 3
 };
 
+/* Tries what a good configuration can still get wrong: the trust store, the name servers. Says on
+ * standard error what is. Returns the process's exit status. */
+int app_check(const struct config *config);
+
 /* Runs until the daemon is told to stop. `config` is consumed. Returns the process's exit status.
  */
 int app_run(const struct options *options, struct config *config);

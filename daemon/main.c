@@ -32,7 +32,12 @@ static int with_config(const struct options *options)
 		return APP_EXIT_CONFIG;
 	}
 	if (options->action == OPTIONS_CHECK_CONFIG) {
+		int status = app_check(config);
+
 		config_free(config);
+		if (status != APP_EXIT_OK) {
+			return status;
+		}
 		printf("%s: good\n", options->config);
 		return finish_output();
 	}
