@@ -343,6 +343,60 @@ static void lost_before_the_request_was_sent(void **state)
 	}
 }
 
+/* A peer that takes no bytes is given up, with what waits for it. */
+static void peer_that_takes_nothing(void **state)
+{
+	static uint8_t body[60000];
+	struct fetch uploads[90] = {{0}};
+	struct h2_connection *server = NULL;
+
+	(void)state;
+	world.env->settings.write_timeout_ms = 50;
+	world.origin->window = 1 << 30;
+	open_connection();
+	server = h2_connection(world.origin, 0);
+	h2_sync(server);
+	h2_raw_frame(server, NGHTTP2_WINDOW_UPDATE, 0, 0, "\x3f\xff\x00\x00", 4);
+	server->deaf = true;
+	rounds(world.loop, 5);
+	for (unsigned i = 0; i < 90 && connection && !connection->write_blocked; i++) {
+		make_request_with(&uploads[i].request, "POST", h2_url(world.origin, "/"), NULL, 0,
+				  body, sizeof(body));
+		submit(&uploads[i]);
+		rounds(world.loop, 2);
+	}
+	if (connection && !connection->write_blocked) {
+		skip(); /* buffers of many megabytes */
+	}
+	UNTIL(world.loop, owner.closed);
+	assert_int_equal(uploads[0].reason, CLOSE_CONNECTION_LOST);
+	assert_text(&uploads[0].failure, "http.write_timeout");
+	for (unsigned i = 0; i < 90; i++) {
+		fetch_fini(&uploads[i]);
+	}
+}
+
+/* A silence that is the stream's own is no reason to leave the connection. */
+static void suspicion_drains_only_a_silent_connection(void **state)
+{
+	struct fetch fetch = {.eager = true};
+	struct h2_stream *stream = NULL;
+
+	(void)state;
+	stream = open_get(&fetch);
+	h2_sync(stream->connection);
+	connection_suspect(connection, connection->last_read_ms);
+	assert_int_equal(connection_state(connection), CONNECTION_OPEN);
+	connection_suspect(connection, connection->last_read_ms + 1);
+	assert_int_equal(connection_state(connection), CONNECTION_DRAINING);
+	/* It was wrong: what runs goes on. */
+	h2_head(stream, true, 200, NULL);
+	UNTIL(world.loop, fetch.closed);
+	assert_int_equal(fetch.reason, CLOSE_ENDED);
+	UNTIL(world.loop, owner.closed);
+	fetch_fini(&fetch);
+}
+
 static void lost_before_the_first_round(void **state)
 {
 	struct fetch fetch = {0};
@@ -575,6 +629,8 @@ int main(void)
 		TEST(peer_closes_an_idle_one),
 		TEST(lost_after_the_request_was_sent),
 		TEST(lost_before_the_request_was_sent),
+		TEST(peer_that_takes_nothing),
+		TEST(suspicion_drains_only_a_silent_connection),
 		TEST(lost_before_the_first_round),
 		TEST(broken_protocol_ends_every_stream_with_the_cause),
 		TEST(broken_protocol_then_eof),

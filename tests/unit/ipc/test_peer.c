@@ -290,6 +290,9 @@ static void questions_of_the_deaf_wait(void **state)
 /* But events that nobody asked for have a budget. */
 static void slow_consumer(void **state)
 {
+	enum {
+		JOBS = 45
+	};
 	static char value[4000];
 	struct talker *talker = NULL;
 	struct talker *good = NULL;
@@ -297,18 +300,18 @@ static void slow_consumer(void **state)
 
 	(void)state;
 	world.config->ipc.output_buffer = 65536;
-	world.config->ipc.control_budget = 262144;
+	world.config->ipc.control_budget = 65536;
 	memset(value, 'v', sizeof(value) - 1);
 	talker = talker_open();
-	for (uint64_t id = 1; id <= 90; id++) {
+	for (uint64_t id = 1; id <= JOBS; id++) {
 		talker_submit(talker, id, 0);
 	}
 	good = talker_open();
 	talker_submit(good, 1, 1 << 20);
 	UNTIL(world.loop,
-	      world.origin->count > 0 && world.origin->connections[0]->stream_count == 91);
+	      world.origin->count > 0 && world.origin->connections[0]->stream_count == JOBS + 1);
 	talker_listen(talker, false);
-	while (jobs_open(world.jobs) > 1 && streams < 90) {
+	while (jobs_open(world.jobs) > 1 && streams < JOBS) {
 		struct h2_stream *stream = h2_first(world.origin, streams++);
 
 		/* Their own account first, so that the socket's buffer is full. */
@@ -318,9 +321,9 @@ static void slow_consumer(void **state)
 		h2_head(stream, false, 200, "a", value, "b", value, "c", value, "d", value, NULL);
 		rounds(world.loop, 3);
 	}
-	assert_int_equal(jobs_open(world.jobs), 91);
+	assert_int_equal(jobs_open(world.jobs), JOBS + 1);
 	{
-		struct h2_stream *stream = h2_first(world.origin, 90);
+		struct h2_stream *stream = h2_first(world.origin, JOBS);
 
 		h2_head(stream, false, 200, NULL);
 		h2_body(stream, 100000, true);
@@ -331,7 +334,7 @@ static void slow_consumer(void **state)
 	assert_goodbye(talker, WIRE_GOODBYE_SLOW_CONSUMER);
 	assert_closed(good, 1, WIRE_CLOSE_ENDED);
 	UNTIL(world.loop, jobs_open(world.jobs) == 0);
-	assert_int_equal(world.http.metrics.jobs_closed[CLOSE_CANCELLED], 90);
+	assert_int_equal(world.http.metrics.jobs_closed[CLOSE_CANCELLED], JOBS);
 	talker_free(talker);
 	talker_free(good);
 }

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""Origins that mean harm, or break at the worst moment: what they can do stays theirs."""
+
+import threading
+
+import pytest
+from h2.errors import ErrorCodes
+
+from support.h2_server import PeerGone, simple
+from support.process import until
+
+
+def test_18_push_promises_are_no_way_to_our_memory(client, serve):
+    """A push is a connection error, at once: answering each with a reset would queue without end."""
+
+    def script(connection):
+        request = connection.request()
+        promises = b"".join(
+            b"\0\0\x05\5\4" + request.stream.to_bytes(4, "big") + promised.to_bytes(4, "big") + b"\x82"
+            for promised in range(2, 4000, 2)
+        )
+        while True:
+            connection.raw(promises)
+
+    result = client.fetch(serve(script).url(), replay_allowed=False)
+    assert result.reason == "PROTOCOL_ERROR" and "PUSH_PROMISE" in result.texts, result
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_43_never_again_after_something_was_delivered(client, serve, method):
+    """Not even if the peer says, after half an answer, that it never processed the request."""
+
+    def script(connection):
+        request = connection.request()
+        connection.headers(request.stream, 200, [("content-length", "10")])
+        connection.data(request.stream, b"first")
+        connection.wait(delivered)
+        connection.reset(request.stream, ErrorCodes.REFUSED_STREAM)
+        connection.idle()
+
+    delivered = threading.Event()
+    number = client.submit(serve(script).url(), method=method)
+    client.wait_received(number, 5)
+    delivered.set()
+    result = client.finish(number)
+    assert result.reason == "RESET" and result.body == b"first", result
+    assert len(client.saw(number, "head")) == 1
+    assert [attempt.replay_safe for attempt in result.closed.attempts] == [False]
+
+
+def test_08_origins_take_turns_when_the_pool_is_full(start_daemon, serve):
+    """One place, many origins: each gets it once the one before has been served."""
+    daemon = start_daemon({"pool.max_connections": "1", "pool.max_connections_per_origin": "1"})
+    servers = [serve(simple()) for _ in range(12)]
+    with daemon.client() as client:
+        results = client.finish(*[client.submit(server.url()) for server in servers])
+        assert [result.reason for result in results] == ["ENDED"] * 12, results
+        assert client.stats().pool.connections_opened == 12
+    assert [server.accepted for server in servers] == [1] * 12
+
+
+def short_body(connection):
+    request = connection.request()
+    connection.headers(request.stream, 200, [("content-length", "10")])
+    connection.data(request.stream, b"abc", end=True)
+    connection.abort()
+
+
+def ping_on_a_stream(connection):
+    request = connection.request()
+    connection.raw(b"\0\0\x08\x06\0" + request.stream.to_bytes(4, "big") + b"x" * 8)
+    connection.abort()
+
+
+def huge_head(connection):
+    request = connection.request()
+    connection.headers(request.stream, 200, [(f"x{index}", "y" * 1000) for index in range(100)], end=True)
+    connection.abort()
+
+
+@pytest.mark.parametrize(
+    "script, reason, code",
+    [
+        (short_body, "LENGTH_MISMATCH", "LENGTH_SHORT"),
+        (ping_on_a_stream, "PROTOCOL_ERROR", "H2_CONNECTION_ERROR"),
+        (huge_head, "PROTOCOL_ERROR", "HEADERS_TOO_LARGE"),
+    ],
+)
+def test_17_the_cause_is_named_although_the_peer_hangs_up_at_once(client, serve, script, reason, code):
+    result = client.fetch(serve(script).url())
+    assert result.reason == reason and result.codes[0] == code, result
+    assert len(result.closed.attempts) == 1
+
+
+def test_every_job_is_closed_when_its_origin_dies_under_a_slow_client(start_daemon, serve):
+    """What has arrived and has credit waits for the client; so does each Closed. Nobody is hung up on."""
+    jobs, size = 60, 150_000
+    gone = threading.Event()
+
+    def script(connection):
+        requests = [connection.request() for _ in range(jobs)]
+        for request in requests:
+            connection.headers(request.stream, 200)
+        for request in requests:
+            connection.data(request.stream, b"z" * size)
+        connection.wait(gone)
+        connection.abort()
+
+    server = serve(script)
+    daemon = start_daemon({"pool.max_connections_per_origin": "1"})
+    with daemon.client(receive_buffer=4096) as client, daemon.client(name="watcher") as watcher:
+        numbers = [client.submit(server.url(), replay_allowed=False) for _ in range(jobs)]
+        until(
+            lambda: all(job.received == size for job in watcher.list().jobs) and len(watcher.list().jobs) == jobs,
+            "all bodies to arrive",
+        )
+        gone.set()
+        until(lambda: watcher.stats().pool.connections == 0, "the connection to be gone")
+        results = client.finish(*numbers, refill=False)
+        assert {result.reason for result in results} == {"CONNECTION_LOST"}
+        assert {len(result.body) for result in results} == {size}
+        assert client.ping()
+
+
+def test_41_a_peer_that_takes_no_bytes(start_daemon, serve):
+    """Requests that cannot leave have deadlines, and the connection does not stay for ever."""
+
+    def script(connection):
+        # Our end of the preface is out; nothing of the client's is read any more.
+        connection.frame(4, 0, 0, b"\0\4\x7f\xff\xff\xff")
+        connection.frame(8, 0, 0, b"\x7f\xff\0\0")
+        connection.wait(done)
+        raise PeerGone
+
+    done = threading.Event()
+    server = serve(script)
+    daemon = start_daemon({"http.write_timeout": "300ms"})
+    with daemon.client() as client:
+        numbers = [
+            client.submit(
+                server.url(),
+                method="POST",
+                body=b"b" * 60_000,
+                first_byte_timeout_ms=60_000,
+                replay_allowed=False,
+            )
+            for _ in range(100)
+        ]
+        results = client.finish(*numbers)
+        assert {result.reason for result in results} <= {"CONNECTION_LOST", "INACTIVE"}, results
+        assert "http.write_timeout" in results[0].texts, results[0]
+        until(lambda: client.stats().pool.connections == 0, "the connection to be given up")
+    done.set()
