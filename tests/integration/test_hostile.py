@@ -111,7 +111,7 @@ def test_every_job_is_closed_when_its_origin_dies_under_a_slow_client(start_daem
     with daemon.client(receive_buffer=4096) as client, daemon.client(name="watcher") as watcher:
         numbers = [client.submit(server.url(), replay_allowed=False) for _ in range(jobs)]
         until(
-            lambda: all(job.received == size for job in watcher.list().jobs) and len(watcher.list().jobs) == jobs,
+            lambda: [job.received for job in watcher.list().jobs] == [size] * jobs,
             "all bodies to arrive",
         )
         gone.set()

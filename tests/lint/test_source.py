@@ -116,7 +116,7 @@ def test_no_machine_paths():
 
 
 def test_nothing_is_left_to_do():
-    found = matches(TEXTS, r"\b(TODO|FIXME|XXX|HACK|WIP|TBD)\b")
+    found = matches(TEXTS, r"\b(TODO|FIXME|HACK|WIP|TBD)\b|(/\*|//|#) *XXX\b")
     found = [line for line in found if not line.startswith("tests/lint/test_source.py:")]
     assert not found, "\n".join(found)
 

@@ -21,6 +21,7 @@ struct guest {
 	unsigned order; /* the how manyth to be ready, from 1 */
 	struct connection *connection;
 	struct failure failure;
+	uint64_t place;        /* 0: behind all who came before */
 	bool pass;             /* does not submit */
 	struct guest *again;   /* waits again from on_failed, with this one's waiter */
 	struct guest *cancels; /* cancels that one from on_failed */
@@ -83,7 +84,7 @@ static void on_failed(void *ctx, const struct failure *failure)
 static const struct pool_waiter_callbacks callbacks = {.on_ready = on_ready,
 						       .on_failed = on_failed};
 
-static uint64_t order; /* of arrival */
+static uint64_t arrival;
 
 /* `origin` NULL: the same as before. */
 static int try_wait(struct guest *guest, const struct h2_origin *origin, enum priority priority)
@@ -93,8 +94,8 @@ static int try_wait(struct guest *guest, const struct h2_origin *origin, enum pr
 		make_request(&guest->fetch.request, "GET", h2_url(origin, "/"));
 	}
 	guest->fetch.eager = true;
-	return pool_wait(pool, &guest->waiter, &guest->fetch.request.url, priority, ++order,
-			 &callbacks, guest);
+	return pool_wait(pool, &guest->waiter, &guest->fetch.request.url, priority,
+			 guest->place ? guest->place : ++arrival, &callbacks, guest);
 }
 
 static void wait_for(struct guest *guest, struct h2_origin *origin, enum priority priority)
@@ -130,7 +131,7 @@ static void first_in_first_out_within_a_priority(void **state)
 	static const enum priority priorities[] = {
 		PRIORITY_NORMAL, PRIORITY_LOW, PRIORITY_URGENT, PRIORITY_NORMAL, PRIORITY_HIGH,
 		PRIORITY_URGENT, PRIORITY_LOW, PRIORITY_NORMAL, PRIORITY_HIGH};
-	static const unsigned order[] = {5, 8, 1, 6, 3, 2, 9, 7, 4};
+	static const unsigned places[] = {5, 8, 1, 6, 3, 2, 9, 7, 4};
 	struct guest guests[9] = {{.ready = 0}};
 
 	(void)state;
@@ -141,17 +142,39 @@ static void first_in_first_out_within_a_priority(void **state)
 	UNTIL(world.loop, ready_count == 9);
 	for (unsigned i = 0; i < 9; i++) {
 		assert_int_equal(guests[i].ready, 1);
-		assert_int_equal(guests[i].order, order[i]);
+		assert_int_equal(guests[i].order, places[i]);
 	}
 	assert_int_equal(world.metrics.connections_opened, 1);
 	/* And on the wire in that order. */
 	UNTIL(world.loop, guests[6].fetch.sent);
 	for (unsigned i = 0; i < 9; i++) {
-		assert_int_equal(stream_id(guests[i].fetch.stream), order[i] * 2 - 1);
+		assert_int_equal(stream_id(guests[i].fetch.stream), places[i] * 2 - 1);
 	}
 	assert_int_equal(gauges().waiting, 0);
 	assert_int_equal(gauges().streams, 9);
 	for (unsigned i = 0; i < 9; i++) {
+		guest_fini(&guests[i]);
+	}
+}
+
+/* Who comes back with an old place goes before those who came later, but not before a higher
+ * priority. */
+static void old_places_are_kept(void **state)
+{
+	struct guest guests[6] = {{.place = 20}, {.place = 30}, {.place = 10},
+				  {.place = 25}, {.place = 40}, {.place = 5}};
+	/* High: 5, 40; then normal: 10, 20, 25, 30. */
+	static const unsigned places[] = {4, 6, 3, 5, 2, 1};
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++) {
+		wait_for(&guests[i], world.origin, i < 4 ? PRIORITY_NORMAL : PRIORITY_HIGH);
+	}
+	UNTIL(world.loop, ready_count == 6);
+	for (unsigned i = 0; i < 6; i++) {
+		assert_int_equal(guests[i].order, places[i]);
+	}
+	for (unsigned i = 0; i < 6; i++) {
 		guest_fini(&guests[i]);
 	}
 }
@@ -504,6 +527,27 @@ static void waiting_again_from_the_failure_is_a_fresh_dial(void **state)
 	guest_fini(&guests[1]);
 }
 
+/* Also when it comes back to the head of the queue: those behind it still fail. */
+static void waiting_again_in_the_old_place(void **state)
+{
+	struct guest guests[3] = {{.place = 1}, {.place = 2}, {.place = 3}};
+
+	(void)state;
+	h2_origin_close(world.origin);
+	for (unsigned i = 0; i < 3; i++) {
+		wait_for(&guests[i], world.origin, PRIORITY_NORMAL);
+	}
+	guests[0].again = &guests[0];
+	UNTIL(world.loop, guests[0].failed);
+	assert_int_equal(guests[0].failed, 1);
+	assert_int_equal(guests[1].failed, 1);
+	assert_int_equal(guests[2].failed, 1);
+	assert_true(pool_waiter_active(&guests[0].waiter));
+	for (unsigned i = 0; i < 3; i++) {
+		guest_fini(&guests[i]);
+	}
+}
+
 static void cancelling_another_one_from_the_failure(void **state)
 {
 	struct guest guests[3] = {{.ready = 0}};
@@ -762,6 +806,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(first_in_first_out_within_a_priority),
+		TEST(old_places_are_kept),
 		TEST(passing_it_up_lets_the_next_go),
 		TEST(cancelled_while_queued),
 		TEST(further_connections_only_at_the_stream_limit),
@@ -774,6 +819,7 @@ int main(void)
 		TEST(budget_does_not_go_to_nobody),
 		TEST(failed_dial_fails_all_who_wait),
 		TEST(waiting_again_from_the_failure_is_a_fresh_dial),
+		TEST(waiting_again_in_the_old_place),
 		TEST(cancelling_another_one_from_the_failure),
 		TEST(failed_extra_dial_fails_nobody),
 		TEST(dial_that_nobody_waits_for_is_given_up),

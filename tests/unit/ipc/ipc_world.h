@@ -110,8 +110,12 @@ static inline void talker_take(struct talker *talker, const uint8_t *data, size_
 {
 	struct wire_server_frame *frame = NULL;
 	const char *why = "";
+	int rc = 0;
 
-	if (wire_server_frame_decode(data, length, &frame, &why) != 0) {
+	test_side++;
+	rc = wire_server_frame_decode(data, length, &frame, &why);
+	test_side--;
+	if (rc != 0) {
 		fail_msg("the daemon sent a bad frame: %s", why);
 	}
 	assert_false(talker->goodbye); /* no frame follows */
@@ -183,9 +187,12 @@ static inline void talker_on_event(void *ctx, unsigned events)
 		const uint8_t *frame = NULL;
 		size_t length = 0;
 		size_t used = 0;
-		int rc = frame_reader_next(&talker->reader, buffer + at, (size_t)count - at, &used,
-					   &frame, &length);
+		int rc = 0;
 
+		test_side++;
+		rc = frame_reader_next(&talker->reader, buffer + at, (size_t)count - at, &used,
+				       &frame, &length);
+		test_side--;
 		at += used;
 		assert_true(rc >= 0);
 		if (rc == 0) {

@@ -19,6 +19,8 @@
 
 static void push(struct h2_connection *connection);
 
+unsigned test_side;
+
 /* ---- waiting ---- */
 
 static void hangs(void *ctx)
@@ -164,6 +166,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 		stream->headers_done = true;
 		if (connection->origin->automatic) {
 			h2_head(stream, false, 200, NULL);
+			stream->trailers_after = connection->origin->automatic_trailers;
 			h2_body(stream, connection->origin->automatic_bytes, true);
 		}
 	}
@@ -308,6 +311,7 @@ static void on_event(void *ctx, unsigned events)
 	struct h2_connection *connection = ctx;
 	uint8_t buffer[65536];
 
+	test_side++;
 	while (events & LOOP_READ) {
 		ssize_t count = recv(connection->fd, buffer, sizeof(buffer), 0);
 
@@ -327,6 +331,7 @@ static void on_event(void *ctx, unsigned events)
 		}
 	}
 	push(connection);
+	test_side--;
 }
 
 static void on_accept(void *ctx, unsigned events)
@@ -337,7 +342,9 @@ static void on_accept(void *ctx, unsigned events)
 
 	(void)events;
 	assert_true(origin->count < H2_CONNECTIONS_MAX);
+	test_side++;
 	connection = must(calloc(1, sizeof(*connection)));
+	test_side--;
 	connection->origin = origin;
 	connection->deaf = origin->deaf;
 	connection->fd = accept4(origin->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -353,7 +360,9 @@ static void on_accept(void *ctx, unsigned events)
 		make_session(connection);
 		connection->held = origin->hold_settings;
 		if (!connection->held) {
+			test_side++;
 			send_first_settings(connection);
+			test_side--;
 		}
 	}
 }

@@ -45,6 +45,10 @@ void until_end(struct until *until);
  * its way through the kernel: h2_sync() does. */
 void rounds(struct loop *loop, unsigned count);
 
+/* Above 0 while the test's own side of a conversation is running: its allocations are not made to
+ * fail. See allocations.h. */
+extern unsigned test_side;
+
 /* Open descriptors of this process. */
 unsigned open_fds(void);
 
@@ -129,6 +133,7 @@ struct h2_origin {
 	/* Answers every request by itself: 200 and this many bytes. */
 	bool automatic;
 	uint64_t automatic_bytes;
+	bool automatic_trailers;
 };
 
 struct h2_origin *h2_origin_new(struct loop *loop);
