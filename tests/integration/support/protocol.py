@@ -89,7 +89,8 @@ class Result:
 
     def __repr__(self):
         status = self.head.status if self.head else "-"
-        return f"<{self.reason} {self.codes} status {status}, {len(self.body)} bytes: {self.texts}>"
+        tries = [f"{attempt.connection}/{attempt.stream} {attempt.why}" for attempt in self.closed.attempts]
+        return f"<{self.reason} {self.codes} status {status}, {len(self.body)} bytes: {self.texts}; tries {tries}>"
 
 
 class Gone(Exception):

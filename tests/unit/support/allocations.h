@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Allocations that fail on purpose: for tests named test_out_of_memory.c, which are linked with
+ * Allocations that fail on purpose: for tests named test_*_out_of_memory.c, which are linked with
  * --wrap, so that every malloc(), calloc(), realloc() and strdup() of the daemon's own code comes
  * here. Libraries have theirs.
  */
