@@ -318,7 +318,7 @@ static int build_http(struct app *app)
 
 	if (rc != 0) {
 		log_error("TLS: %s", rc > 0 ? failure.links[0].text : strerror(-rc));
-		return -1;
+		return rc > 0 ? -EINVAL : rc;
 	}
 	rc = dns_new(app->loop, &dns_config, &app->env.dns);
 	if (rc < 0) {
@@ -429,6 +429,7 @@ int app_run(const struct options *options, struct config *config)
 {
 	struct app *app = calloc(1, sizeof(*app));
 	int status = APP_EXIT_START;
+	int rc = 0;
 
 	if (!app) {
 		config_free(config);
@@ -440,7 +441,11 @@ int app_run(const struct options *options, struct config *config)
 	set_log_level(app, config);
 	raise_descriptor_limit();
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (build(app) == 0) {
+	rc = build(app);
+	if (rc == -EINVAL) {
+		status = APP_EXIT_CONFIG; /* nothing that another try would change */
+	}
+	if (rc == 0) {
 		loop_signal_start(&app->hangup, app->loop, SIGHUP, on_hangup, app);
 		loop_signal_start(&app->terminate, app->loop, SIGTERM, on_terminate, app);
 		loop_signal_start(&app->interrupt, app->loop, SIGINT, on_terminate, app);

@@ -121,8 +121,9 @@ static const struct config_key table[] = {
 		"own."},
 	{DURATION(job, stall_timeout), .fallback = "60s", .min = 1, .max = 365 * DAY,
 	 .zero_is_off = true,
-	 .doc = "How long a job's stream may go without a byte in either direction. Time in which "
-		"the client itself holds it back does not count. A job can name its own."},
+	 .doc = "How long a response may bring no byte, once it has begun. Time in which the "
+		"client "
+		"itself holds it back does not count. A job can name its own."},
 	{DURATION(job, total_timeout), .fallback = "0", .min = 1, .max = 365 * DAY,
 	 .zero_is_off = true, .doc = "How long a job may take altogether. A job can name its own."},
 	{DURATION(job, client_timeout), .fallback = "10min", .min = 1, .max = 365 * DAY,

@@ -50,6 +50,14 @@ static struct deadline next_deadline(struct job *job)
 	const struct job_limits *limits = &job->limits;
 	struct deadline best = {.at_ms = UINT64_MAX};
 
+	if (job->pending) {
+		/* It has ended; only the client may still hold up the delivery. */
+		if (job->held) {
+			consider(&best, job->held_ms, limits->client_timeout_ms,
+				 FAIL_TIMEOUT_CLIENT);
+		}
+		return best;
+	}
 	consider(&best, job->accepted_ms, limits->total_timeout_ms, FAIL_TIMEOUT_TOTAL);
 	switch (job->state) {
 	case JOB_QUEUED:

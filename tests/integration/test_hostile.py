@@ -92,6 +92,31 @@ def test_17_the_cause_is_named_although_the_peer_hangs_up_at_once(client, serve,
     assert len(result.closed.attempts) == 1
 
 
+def test_a_deadline_takes_nothing_away_that_has_arrived(start_daemon, serve):
+    """Once it has ended a job, only the client's own limit counts for what is still to be delivered."""
+    jobs, size = 20, 150_000
+
+    def script(connection):
+        requests = [connection.request() for _ in range(jobs)]
+        for request in requests:
+            connection.headers(request.stream, 200)
+            connection.data(request.stream, b"z" * size)
+        connection.idle()
+
+    server = serve(script)
+    daemon = start_daemon()
+    with daemon.client(receive_buffer=4096) as client, daemon.client(name="watcher") as watcher:
+        numbers = [client.submit(server.url(), total_timeout_ms=1500) for _ in range(jobs)]
+        until(lambda: [job.received for job in watcher.list().jobs] == [size] * jobs, "all bodies to arrive")
+        until(lambda: all(job.state == 4 for job in watcher.list().jobs), "the deadline to pass")
+        # Some rounds of the loop later nothing of it may have been cut.
+        for _ in range(20):
+            watcher.ping()
+        results = client.finish(*numbers, refill=False)
+        assert {result.reason for result in results} == {"TIMEOUT"}
+        assert {len(result.body) for result in results} == {size}
+
+
 def test_every_job_is_closed_when_its_origin_dies_under_a_slow_client(start_daemon, serve):
     """What has arrived and has credit waits for the client; so does each Closed. Nobody is hung up on."""
     jobs, size = 60, 150_000

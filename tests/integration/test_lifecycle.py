@@ -102,7 +102,7 @@ def test_missing_ca_file(tmp_path):
     config = tmp_path / "fetchd.conf"
     write_config(config, {"tls.ca_file": tmp_path / "missing.pem"})
     done = fetchd("--config", config, "--socket", tmp_path / "socket")
-    assert done.returncode == 1 and "missing.pem" in done.stderr
+    assert done.returncode == 3 and "missing.pem" in done.stderr
     done = fetchd("--config", config, "--check-config")
     assert done.returncode == 3 and "missing.pem" in done.stderr and not done.stdout
 
