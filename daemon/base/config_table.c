@@ -131,7 +131,8 @@ static const struct config_key table[] = {
 	 .doc = "How long a client may leave a job without credit while body bytes wait for it."},
 	{COUNT(job, max_attempts), .fallback = "4", .min = 1, .max = 16,
 	 .doc = "How often one job is tried at most: the first attempt, replays and retries "
-		"together."},
+		"together. Tries that a closing connection turned away unprocessed do not count; "
+		"16 in all is the end in any case."},
 	{DURATION(job, backoff), .fallback = "500ms", .min = 10, .max = HOUR,
 	 .doc = "Longest wait before the first retry; it doubles with each further one. The wait "
 		"itself is random below that."},

@@ -70,8 +70,22 @@ static struct job_attempt *current_attempt(struct job *job)
 
 static bool attempts_left(const struct job *job)
 {
-	return job->attempt_count < job->limits.max_attempts &&
+	return job->attempt_count - job->turned_away < job->limits.max_attempts &&
 	       job->attempt_count < JOB_ATTEMPTS_MAX;
+}
+
+/* Was the request among those that a closing connection would not take any more? A server that
+ * closes its connections after so many requests does that to each job now and then, and may do it
+ * to one several times in a row. It costs next to nothing, and is no fault of the job: such tries
+ * do not count, but for the room in the ledger. */
+static bool was_turned_away(const struct stream_end *end)
+{
+	for (unsigned i = 0; end->unprocessed && i < end->failure->count; i++) {
+		if (end->failure->links[i].code == FAIL_H2_GOAWAY) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static void no_memory(struct job *job)
@@ -367,10 +381,11 @@ static void on_closed(void *ctx, const struct stream_end *end)
 		.idempotent = request_is_idempotent(&job->request),
 		.response_delivered = job->head_delivered,
 		.forbidden = job->replay_forbidden,
-		.attempts_left = attempts_left(job),
 	};
 	struct replay_verdict verdict;
 
+	job->turned_away += was_turned_away(end);
+	facts.attempts_left = attempts_left(job);
 	attempt->outcome = end->reason;
 	if (end->reason == CLOSE_ENDED) {
 		job->ended = true;

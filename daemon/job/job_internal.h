@@ -49,6 +49,7 @@ struct job {
 	struct job_attempt *attempts; /* the last one is the current one, if there is a stream */
 	unsigned attempt_count;
 	unsigned attempt_room;
+	unsigned turned_away; /* of the attempts, those that do not count */
 
 	uint64_t past_payload, past_wire_received, past_wire_sent; /* of attempts that are over */
 	uint64_t delivered;

@@ -253,10 +253,12 @@ int url_host_prepare(const char *text, size_t length, char **ret_host, bool *ret
 			      "in UTF-8 or with xn--",
 			      length > SHOWN_MAX ? SHOWN_MAX : (int)length, text);
 	}
-	host = strndup(text, length);
+	host = malloc(length + 1);
 	if (!host) {
 		return -ENOMEM;
 	}
+	memcpy(host, text, length);
+	host[length] = '\0';
 	r = prepare_name(&host, ret_is_address, ret_failure);
 	if (r != 0) {
 		free(host);

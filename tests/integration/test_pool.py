@@ -282,8 +282,8 @@ def test_16_graceful_double_goaway(client, serve):
     assert client.fetch(server.url()).body == b"other"
 
 
-def test_15_nginx_that_says_goaway_every_250_requests(client, certificates, documents, tmp_path):
-    with Nginx(tmp_path, certificates.good, documents, keepalive_requests=250) as server:
+def test_15_nginx_that_says_goaway_every_60_requests(client, certificates, documents, tmp_path):
+    with Nginx(tmp_path, certificates.good, documents, keepalive_requests=60) as server:
         numbers = [client.submit(server.url("/small")) for _ in range(1000)]
         results = client.finish(*numbers)
         failed = [repr(result) for result in results if result.reason != "ENDED"]
