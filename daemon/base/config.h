@@ -62,6 +62,7 @@ struct config {
 		uint64_t stall_timeout_ms;
 		uint64_t total_timeout_ms;
 		uint64_t client_timeout_ms;
+		uint64_t delivery_timeout_ms;
 		uint64_t max_attempts;
 		uint64_t backoff_ms;
 		uint64_t max_backoff_ms;

@@ -129,6 +129,10 @@ static const struct config_key table[] = {
 	{DURATION(job, client_timeout), .fallback = "10min", .min = 1, .max = 365 * DAY,
 	 .zero_is_off = true,
 	 .doc = "How long a client may leave a job without credit while body bytes wait for it."},
+	{DURATION(job, delivery_timeout), .fallback = "5s", .min = 10, .max = 10 * MINUTE,
+	 .doc = "How long a job that ended without full success waits for its client to take what "
+		"has arrived of the body: so long without credit, or without reading. The rest is "
+		"thrown away then."},
 	{COUNT(job, max_attempts), .fallback = "4", .min = 1, .max = 16,
 	 .doc = "How often one job is tried at most: the first attempt, replays and retries "
 		"together. Tries that a closing connection turned away unprocessed do not count; "
@@ -160,9 +164,9 @@ static const struct config_key table[] = {
 	{SIZE(ipc, control_budget), .fallback = "8M", .min = 256 * KIB, .max = GIB,
 	 .doc = "How many bytes of events other than bodies a client may leave unread. One that "
 		"goes beyond is hung up on with SLOW_CONSUMER."},
-	{SIZE(ipc, default_credit), .fallback = "256K", .min = 0, .max = GIB,
+	{SIZE(ipc, default_credit), .fallback = "256K", .min = 4 * KIB, .max = GIB,
 	 .doc = "Credit of a job that names none: how many body bytes it is sent before its client "
-		"grants more. With 0 no body byte comes before that."},
+		"grants more. Counts for clients that connect afterwards."},
 	{SIZE(ipc, max_credit), .fallback = "64M", .min = 64 * KIB, .max = GIB,
 	 .doc = "Most credit that a job can have outstanding. What is granted beyond is ignored."},
 	/* ---- memory ---- */

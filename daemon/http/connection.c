@@ -337,7 +337,8 @@ const struct channel_info *connection_info(const struct connection *connection)
 
 void connection_suspect(struct connection *connection, uint64_t since_ms)
 {
-	if (connection->last_read_ms < since_ms) {
+	/* Equal, when the last byte that came was this stream's own. */
+	if (connection->last_read_ms <= since_ms) {
 		connection_drain(connection);
 	}
 }

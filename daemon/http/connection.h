@@ -50,7 +50,8 @@ int connection_new(struct http_env *env, const struct dial_target *target,
 /* Ends it now: streams get their on_closed, the socket is closed. No callback to the owner follows.
  * Legal from any callback. NULL is fine. */
 void connection_free(struct connection *connection);
-/* GOAWAY(NO_ERROR), no more streams, closed when the last one ends. on_draining comes from inside the call. */
+/* GOAWAY(NO_ERROR), no more streams, closed when the last one ends. on_draining comes from inside
+ * the call. */
 void connection_drain(struct connection *connection);
 /* A stream on it made no progress since `since_ms`. If nothing at all has come from the peer since
  * then, the path may be dead: drains it, so that the next request does not meet the same silence.

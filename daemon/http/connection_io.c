@@ -13,7 +13,7 @@
 #define READS_PER_ROUND 4u
 /* Frames that wait in nghttp2 to be sent. Its own flood limit counts acknowledgements only; a peer
  * that makes us answer in other ways, and does not read, would grow the queue without end. */
-#define OUTBOUND_FRAMES_MAX 50000u
+#define OUTBOUND_FRAMES_MAX 20000u
 /* mem_send gives at most one frame of default size at a time. */
 #define OUT_ROOM_MIN (NGHTTP2_INITIAL_MAX_FRAME_SIZE_BYTES + 64u)
 #define NGHTTP2_INITIAL_MAX_FRAME_SIZE_BYTES 16384u

@@ -73,7 +73,6 @@ static void set_idle(struct pool_connection *entry, bool idle)
 		DL_APPEND2(pool->idle, entry, idle_prev, idle_next);
 		loop_timer_start(&entry->idle_timer, pool->env->loop,
 				 pool->env->settings.idle_timeout_ms, on_idle_timeout, entry);
-		pool_feed(pool, STARVED_OF_ROOM); /* somebody may need its place */
 	} else {
 		DL_DELETE2(pool->idle, entry, idle_prev, idle_next);
 		loop_timer_stop(&entry->idle_timer);
@@ -359,21 +358,14 @@ static void dispatch(void *ctx)
 			consider_opening(origin);
 			break;
 		}
-		if (!pool_has_budget(origin->pool)) {
+		if (!pool_take_budget(origin->pool, origin)) {
 			pool_starve(origin->pool, origin, STARVED_OF_BUDGET);
 			break;
 		}
 		remove_waiter(waiter);
 		waiter->callbacks->on_ready(waiter->ctx, entry->connection);
 	}
-	origin->turn = false;
 	note_idle(origin);
-	/* What this turn has left over is for the next in line. */
-	if (pool_has_budget(origin->pool)) {
-		pool_feed(origin->pool, STARVED_OF_BUDGET);
-	}
-	if (pool_has_room(origin->pool)) {
-		pool_feed(origin->pool, STARVED_OF_ROOM);
-	}
+	pool_end_turn(origin->pool, origin);
 	origin->busy = false;
 }

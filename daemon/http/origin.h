@@ -46,8 +46,9 @@ struct origin {
 	struct origin *prev, *next; /* in pool::origins, least recently used first */
 	struct origin *starved_prev, *starved_next; /* in pool::starved[starvation] */
 	enum starvation starvation;
-	bool turn; /* it was fed: the place that is free is for it */
-	bool busy; /* its callbacks are on the stack */
+	enum starvation turn; /* it was fed: what is free of that is for it */
+	uint64_t ticket;      /* when it began to wait for the pool; 0: it does not */
+	bool busy;            /* its callbacks are on the stack */
 	UT_hash_handle hh;
 };
 
@@ -58,7 +59,9 @@ struct pool {
 	struct origin *starved[STARVATIONS]; /* in the order of their turns */
 	struct pool_connection *idle;        /* least recently used first */
 	uint32_t connection_count;           /* all states */
-	uint32_t evicting;                   /* of these, being closed to make room */
+	bool turn_out[STARVATIONS];          /* somebody has a turn and has not taken it yet */
+	uint64_t tickets;
+	uint32_t evicting; /* of these, being closed to make room */
 };
 
 /* NULL when out of memory. `name` is the key. */
@@ -83,16 +86,17 @@ struct connection *origin_dialing(const struct origin *origin);
 
 /* ---- pool.c's side ---- */
 
-/* May another stream be made under the memory budget? */
-bool pool_has_budget(const struct pool *pool);
+/* Is there budget for another stream, and is it this origin's to take? */
+bool pool_take_budget(const struct pool *pool, const struct origin *origin);
+/* The origin's turn is over; what is left is for the next in line. */
+void pool_end_turn(struct pool *pool, struct origin *origin);
 /* May the origin open a connection now? If the pool is full, closes the longest idle one; its place
  * is free when it is gone. Origins that have waited longer go first. */
 bool pool_take_room(struct pool *pool, const struct origin *origin);
-/* Is there a place, or one to be had by closing an idle connection? */
-bool pool_has_room(const struct pool *pool);
 /* The origin waits for the pool; it is dispatched when that comes free, in turn. */
 void pool_starve(struct pool *pool, struct origin *origin, enum starvation starvation);
-/* Not any more: nobody waits there. */
+/* Not any more: nobody waits there, or it got what it waited for. */
 void pool_unstarve(struct pool *pool, struct origin *origin);
-/* Something came free: the next origin that waits for it has its turn. */
+/* Something came free: the origin that has waited longest for it has its turn, if nobody else has.
+ */
 void pool_feed(struct pool *pool, enum starvation starvation);

@@ -15,6 +15,8 @@
 #include <string.h>
 #include <utlist.h>
 
+static bool has_budget(const struct pool *pool);
+
 #define NAME_MAX_BYTES 300u /* scheme, 253 bytes of host, port */
 
 static void on_stream_freed(void *ctx)
@@ -37,6 +39,7 @@ struct pool *pool_new(struct http_env *env)
 static void forget(struct pool *pool, struct origin *origin)
 {
 	pool_unstarve(pool, origin);
+	pool_end_turn(pool, origin);
 	DL_DELETE(pool->origins, origin);
 	HASH_DEL(pool->by_name, origin);
 	origin_free(origin);
@@ -218,7 +221,7 @@ const char *pool_waiter_why(const struct pool_waiter *waiter, char *buffer, unsi
 		return buffer;
 	}
 	origin_count(origin, &counts);
-	if (counts.open > 0 && counts.streams < counts.limit && !pool_has_budget(origin->pool)) {
+	if (counts.open > 0 && counts.streams < counts.limit && !has_budget(origin->pool)) {
 		snprintf(buffer, size,
 			 "memory.body_budget: the streams in flight may hold all of it");
 	} else if (counts.open > 0) {
@@ -240,7 +243,7 @@ const char *pool_waiter_why(const struct pool_waiter *waiter, char *buffer, unsi
 
 /* ---- for origin.c ---- */
 
-bool pool_has_budget(const struct pool *pool)
+static bool has_budget(const struct pool *pool)
 {
 	const struct http_env *env = pool->env;
 
@@ -249,9 +252,22 @@ bool pool_has_budget(const struct pool *pool)
 	       env->window_bytes + env->settings.stream_window <= env->settings.body_budget;
 }
 
+/* Has nobody waited longer for it? */
+static bool may_take(const struct pool *pool, const struct origin *origin,
+		     enum starvation starvation)
+{
+	return origin->turn == starvation ||
+	       (!pool->starved[starvation] && !pool->turn_out[starvation]);
+}
+
+bool pool_take_budget(const struct pool *pool, const struct origin *origin)
+{
+	return has_budget(pool) && may_take(pool, origin, STARVED_OF_BUDGET);
+}
+
 bool pool_take_room(struct pool *pool, const struct origin *origin)
 {
-	if (pool->starved[STARVED_OF_ROOM] && !origin->turn) {
+	if (!may_take(pool, origin, STARVED_OF_ROOM)) {
 		return false;
 	}
 	if (pool->connection_count < pool->env->settings.max_connections) {
@@ -266,25 +282,31 @@ bool pool_take_room(struct pool *pool, const struct origin *origin)
 	return false;
 }
 
-bool pool_has_room(const struct pool *pool)
-{
-	return pool->connection_count < pool->env->settings.max_connections ||
-	       (pool->idle && pool->evicting == 0);
-}
-
 void pool_starve(struct pool *pool, struct origin *origin, enum starvation starvation)
 {
+	struct origin *other = NULL;
+
 	if (origin->starvation == starvation) {
 		return;
 	}
-	pool_unstarve(pool, origin);
-	origin->starvation = starvation;
-	if (origin->turn) {
-		/* It had its turn and could not use it: it keeps its place. */
-		DL_PREPEND2(pool->starved[starvation], origin, starved_prev, starved_next);
-	} else {
-		DL_APPEND2(pool->starved[starvation], origin, starved_prev, starved_next);
+	if (origin->starvation != NOT_STARVED) {
+		DL_DELETE2(pool->starved[origin->starvation], origin, starved_prev, starved_next);
 	}
+	origin->starvation = starvation;
+	if (origin->ticket == 0) {
+		origin->ticket = ++pool->tickets;
+	}
+	/* One that had its turn and could not use it goes back to its place; the others to the end.
+	 */
+	DL_FOREACH2(pool->starved[starvation], other, starved_next)
+	{
+		if (other->ticket > origin->ticket) {
+			DL_PREPEND_ELEM2(pool->starved[starvation], other, origin, starved_prev,
+					 starved_next);
+			return;
+		}
+	}
+	DL_APPEND2(pool->starved[starvation], origin, starved_prev, starved_next);
 }
 
 void pool_unstarve(struct pool *pool, struct origin *origin)
@@ -293,16 +315,37 @@ void pool_unstarve(struct pool *pool, struct origin *origin)
 		DL_DELETE2(pool->starved[origin->starvation], origin, starved_prev, starved_next);
 		origin->starvation = NOT_STARVED;
 	}
+	origin->ticket = 0;
 }
 
 void pool_feed(struct pool *pool, enum starvation starvation)
 {
 	struct origin *origin = pool->starved[starvation];
 
-	if (origin) {
-		pool_unstarve(pool, origin);
-		origin->turn = true;
+	if (origin && !pool->turn_out[starvation]) {
+		DL_DELETE2(pool->starved[starvation], origin, starved_prev, starved_next);
+		origin->starvation = NOT_STARVED;
+		origin->turn = starvation;
+		pool->turn_out[starvation] = true;
 		origin_queue_dispatch(origin);
+	}
+}
+
+void pool_end_turn(struct pool *pool, struct origin *origin)
+{
+	if (origin->turn != NOT_STARVED) {
+		pool->turn_out[origin->turn] = false;
+		origin->turn = NOT_STARVED;
+	}
+	if (origin->starvation == NOT_STARVED) {
+		origin->ticket = 0;
+	}
+	if (has_budget(pool)) {
+		pool_feed(pool, STARVED_OF_BUDGET);
+	}
+	if (pool->connection_count < pool->env->settings.max_connections ||
+	    (pool->idle && pool->evicting == 0)) {
+		pool_feed(pool, STARVED_OF_ROOM);
 	}
 }
 

@@ -50,11 +50,10 @@ static void update(struct client_job *client_job)
 
 void client_job_credit(struct client_job *client_job, uint64_t bytes)
 {
-	uint64_t most = client_job->peer->ipc->world.config->ipc.max_credit;
+	uint64_t most = client_job->peer->max_credit;
 
-	if (client_job->credit >= most || bytes > most - client_job->credit) {
-		/* A reload may have lowered the ceiling; what was granted is not taken back. */
-		client_job->credit = client_job->credit > most ? client_job->credit : most;
+	if (bytes > most - client_job->credit) {
+		client_job->credit = most;
 	} else {
 		client_job->credit += bytes;
 	}
@@ -66,7 +65,7 @@ void client_job_hold_all(struct peer *peer, bool held)
 	struct client_job *client_job = NULL;
 
 	DL_FOREACH (peer->ready, client_job) {
-		job_hold(client_job->job, held);
+		job_hold(client_job->job, held ? JOB_WITHOUT_ROOM : JOB_NOT_HELD);
 	}
 }
 
@@ -205,13 +204,6 @@ static void on_readable(void *ctx)
 	update(ctx);
 }
 
-static bool on_has_credit(void *ctx)
-{
-	const struct client_job *client_job = ctx;
-
-	return client_job->credit > 0 && client_job->peer->state == PEER_OPEN;
-}
-
 static void on_warning(void *ctx, bool received, const char *text)
 {
 	struct client_job *client_job = ctx;
@@ -316,7 +308,6 @@ static const struct job_sink_ops sink_ops = {
 	.informational = on_informational,
 	.head = on_head,
 	.readable = on_readable,
-	.has_credit = on_has_credit,
 	.trailers = on_trailers,
 	.warning = on_warning,
 	.progress = on_progress,
@@ -422,9 +413,9 @@ void client_job_submit(struct peer *peer, uint64_t id, const struct wire_submit 
 	client_job->peer = peer;
 	client_job->id = id;
 	client_job->credit = wire_submit->initial_credit.set ? wire_submit->initial_credit.value
-							     : config->ipc.default_credit;
-	if (client_job->credit > config->ipc.max_credit) {
-		client_job->credit = config->ipc.max_credit;
+							     : peer->default_credit;
+	if (client_job->credit > peer->max_credit) {
+		client_job->credit = peer->max_credit;
 	}
 	HASH_ADD(hh, peer->jobs, id, sizeof(client_job->id), client_job);
 	if (!client_job->hh.tbl) {

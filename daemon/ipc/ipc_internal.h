@@ -58,6 +58,8 @@ struct peer {
 	bool blocked;             /* the socket takes no more for now */
 	struct client_job *jobs;  /* hash by id */
 	struct client_job *ready; /* those with body bytes and credit, in turn */
+	uint64_t default_credit,
+		max_credit; /* as its hello was answered, whatever is reloaded later */
 	uint64_t last_id;
 	bool reading;    /* LOOP_READ is watched */
 	uint8_t *unread; /* input that was received and has to wait for the next round */

@@ -46,6 +46,8 @@ static void handle_hello(struct peer *peer, const struct wire_client_hello *hell
 			*c = '?';
 		}
 	}
+	peer->default_credit = config->ipc.default_credit;
+	peer->max_credit = config->ipc.max_credit;
 	loop_timer_stop(&peer->timer);
 	peer->state = PEER_OPEN;
 	peer_send(peer, &frame);

@@ -51,9 +51,13 @@ static struct deadline next_deadline(struct job *job)
 	struct deadline best = {.at_ms = UINT64_MAX};
 
 	if (job->pending) {
-		/* It has ended; only the client may still hold up the delivery. */
+		/* It has ended; only the client may still hold up the delivery. One that said
+		 * "enough" is not waited for to ask for more. */
+		bool enough = job->pending->reason == CLOSE_STOP_DOWNLOAD &&
+			      job->held == JOB_WITHOUT_CREDIT;
+
 		if (job->held) {
-			consider(&best, job->held_ms, limits->client_timeout_ms,
+			consider(&best, job->held_ms, enough ? 1 : limits->delivery_timeout_ms,
 				 FAIL_TIMEOUT_CLIENT);
 		}
 		return best;
@@ -144,8 +148,7 @@ static void end_by(struct job *job, const struct deadline *deadline)
 		failure_set(&failure, FAIL_TIMEOUT_TOTAL,
 			    "not done within the total deadline of %" PRIu64 " ms", limit);
 	}
-	if (job->stream && stream_connection(job->stream) &&
-	    deadline->code != FAIL_TIMEOUT_CLIENT) {
+	if (job->stream && stream_connection(job->stream) && !job->held) {
 		connection_suspect(stream_connection(job->stream),
 				   job->progress_ms ? job->progress_ms : job->handed_ms);
 	}

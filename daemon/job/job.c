@@ -124,18 +124,19 @@ bool job_consume(struct job *job, size_t length)
 	return job_settle(job);
 }
 
-void job_hold(struct job *job, bool held)
+void job_hold(struct job *job, enum job_hold hold)
 {
-	if (held == job->held) {
+	uint64_t now = loop_now_ms(job->jobs->loop);
+
+	if (hold == job->held) {
 		return;
 	}
-	job->held = held;
-	if (held) {
-		job->held_ms = loop_now_ms(job->jobs->loop);
-	} else {
-		job->progress_ms =
-			loop_now_ms(job->jobs->loop); /* the origin's clock starts anew */
+	if (!job->held) {
+		job->held_ms = now;
+	} else if (!hold) {
+		job->progress_ms = now; /* the origin's clock starts anew */
 	}
+	job->held = hold;
 	deadline_arm(job);
 }
 
@@ -160,7 +161,7 @@ static void finish_pending(struct job *job)
 bool job_settle(struct job *job)
 {
 	if (job->pending) {
-		if (job_available(job) > 0 && job->sink->has_credit(job->sink_ctx)) {
+		if (job_available(job) > 0) {
 			return true;
 		}
 		finish_pending(job);
@@ -184,11 +185,13 @@ bool job_settle(struct job *job)
 
 void job_end(struct job *job, enum close_reason reason, const struct failure *failure)
 {
+	bool unwanted = failure && failure_top(failure) == FAIL_TIMEOUT_CLIENT;
+
 	if (job->pending) {
 		finish_pending(job); /* nothing changes how it ended, but nobody waits any more */
 		return;
 	}
-	if (keeps_body(reason) && job_available(job) > 0 && job->sink->has_credit(job->sink_ctx)) {
+	if (keeps_body(reason) && !unwanted && job_available(job) > 0) {
 		job->pending = calloc(1, sizeof(*job->pending));
 	}
 	if (!job->pending) {
@@ -198,7 +201,9 @@ void job_end(struct job *job, enum close_reason reason, const struct failure *fa
 	job->pending->reason = reason;
 	failure_copy(&job->pending->failure, failure);
 	stream_reset(job->stream);
+	job->held_ms = loop_now_ms(job->jobs->loop); /* from now on it has job.delivery_timeout */
 	job_set_state(job, JOB_DELIVERING);
+	deadline_arm(job);
 	job->sink->readable(job->sink_ctx);
 }
 

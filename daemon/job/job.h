@@ -41,6 +41,13 @@ enum job_state {
 	JOB_STATES
 };
 
+/* Why body bytes wait for the client. */
+enum job_hold {
+	JOB_NOT_HELD,
+	JOB_WITHOUT_CREDIT,
+	JOB_WITHOUT_ROOM
+};
+
 /* A number that may be absent: the configured default counts then. */
 struct job_option {
 	bool set;
@@ -118,10 +125,6 @@ struct job_sink_ops {
 	void (*head)(void *ctx, const struct job_head *head);
 	/* job_available() has grown. Take it whenever it suits, not from inside this call. */
 	void (*readable)(void *ctx);
-	/* May body bytes be taken, now or when the client's socket has room? A job that ends
-	 * without full success still hands over what has arrived, but does not wait for credit:
-	 * what there is none for is thrown away. */
-	bool (*has_credit)(void *ctx);
 	void (*trailers)(void *ctx, const struct header_list *trailers);
 	void (*warning)(void *ctx, bool received, const char *text);
 	/* Only with progress_interval_ms: ask job_info(). */
@@ -168,7 +171,7 @@ struct job *job_following(const struct job *job);
 /* Ends it with CANCELLED and that code (CANCELLED_BY_CLIENT, CLIENT_GONE); body bytes not taken are
  * thrown away. */
 void job_cancel(struct job *job, enum failure_code code);
-/* Ends it with STOP_DOWNLOAD, when what has arrived and has credit is taken. */
+/* Ends it with STOP_DOWNLOAD, when what has arrived is taken. */
 void job_stop(struct job *job);
 
 /* Body bytes that may be taken now: what has arrived, not beyond max_size. */
@@ -179,10 +182,9 @@ unsigned job_peek(const struct job *job, struct iovec *iov, unsigned max, size_t
 /* `length` bytes were taken: opens the stream's window by as much. Returns false if that ended the
  * job: it is gone. */
 bool job_consume(struct job *job, size_t length);
-/* The client holds the job back (it has no credit, or does not read), or does so no more: while it
- * does, time does not count as a stall of the origin but towards job.client_timeout. Cheap,
- * idempotent. */
-void job_hold(struct job *job, bool held);
+/* The client holds the job back, and by what, or does so no more: while it does, time does not
+ * count as a stall of the origin but towards job.client_timeout. Cheap, idempotent. */
+void job_hold(struct job *job, enum job_hold hold);
 
 uint64_t job_number(const struct job *job);
 uid_t job_uid(const struct job *job);

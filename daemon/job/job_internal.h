@@ -18,7 +18,7 @@ struct job_limits {
 	uint64_t max_size, warn_size;
 	uint64_t queue_timeout_ms, connect_timeout_ms, first_byte_timeout_ms, stall_timeout_ms,
 		total_timeout_ms;
-	uint64_t client_timeout_ms;
+	uint64_t client_timeout_ms, delivery_timeout_ms;
 	uint64_t backoff_ms, max_backoff_ms;
 	unsigned max_attempts;
 };
@@ -61,9 +61,9 @@ struct job {
 	bool misdirected; /* had its 421 already */
 	bool ended;       /* the stream has ended well; only delivery is left */
 	struct job_verdict
-		*pending; /* how it ends once what has credit is delivered; NULL: still open */
+		*pending; /* how it ends once what has arrived is delivered; NULL: still open */
 	bool ending;      /* job_end() is on the stack */
-	bool held;
+	enum job_hold held;
 	struct header_list trailers;
 	bool has_trailers;
 

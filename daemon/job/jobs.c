@@ -216,6 +216,7 @@ static void set_limits(struct job *job, const struct job_spec *spec, const struc
 		.stall_timeout_ms = choose(&spec->stall_timeout_ms, config->job.stall_timeout_ms),
 		.total_timeout_ms = choose(&spec->total_timeout_ms, config->job.total_timeout_ms),
 		.client_timeout_ms = config->job.client_timeout_ms,
+		.delivery_timeout_ms = config->job.delivery_timeout_ms,
 		.backoff_ms = config->job.backoff_ms,
 		.max_backoff_ms = config->job.max_backoff_ms,
 		.max_attempts = (unsigned)config->job.max_attempts,

@@ -306,6 +306,9 @@ static void connected(struct dial *dial, struct attempt *attempt)
 	struct channel *channel;
 
 	loop_io_stop(&attempt->io);
+	/* Not before: it would cut the connection attempt short, too. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dial->write_timeout_ms,
+			 sizeof(dial->write_timeout_ms));
 	attempt->fd = -1; /* it goes to the channel */
 	dial->remote = attempt->address;
 	dial->times.connect_us = loop_clock_us(dial->loop);
@@ -367,8 +370,6 @@ static int attempt_start(struct attempt *attempt)
 	}
 	/* Without TCP_NODELAY a WINDOW_UPDATE waits for the peer's delayed ACK. */
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &attempt->dial->write_timeout_ms,
-		       sizeof(attempt->dial->write_timeout_ms)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0 ||
 	    connect(fd, &attempt->address.any, attempt->address.length) < 0) {
 		int error = errno;

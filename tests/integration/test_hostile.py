@@ -176,3 +176,74 @@ def test_41_a_peer_that_takes_no_bytes(start_daemon, serve):
         assert "http.write_timeout" in results[0].texts, results[0]
         until(lambda: client.stats().pool.connections == 0, "the connection to be given up")
     done.set()
+
+
+def test_08_the_origin_that_waits_longest_goes_first(start_daemon, serve):
+    """Newcomers keep coming to a full pool; nobody who came before them is overtaken."""
+    count, ahead = 20, 6
+    served = []
+
+    def origin(index):
+        def script(connection):
+            request = connection.request()
+            served.append(index)
+            connection.respond(request.stream)
+            connection.idle()
+
+        return serve(script)
+
+    servers = [origin(index) for index in range(count)]
+    daemon = start_daemon({"pool.max_connections": "1", "pool.max_connections_per_origin": "1"})
+    with daemon.client() as client:
+        numbers = [client.submit(server.url()) for server in servers[:ahead]]
+        for server in servers[ahead:]:
+            client.finish(numbers[len(numbers) - ahead])
+            numbers.append(client.submit(server.url()))
+        assert {result.reason for result in client.finish(*numbers)} == {"ENDED"}
+    assert served == list(range(count))
+
+
+def test_41_a_stalled_stream_on_a_silent_connection(client, serve):
+    """Nothing has come since: the next job does not meet the same silence."""
+    first = threading.Event()
+
+    def script(connection):
+        request = connection.request()
+        if first.is_set():
+            connection.respond(request.stream)
+            connection.idle()
+        first.set()
+        connection.headers(request.stream, 200)
+        connection.data(request.stream, b"so far")
+        connection.wait(threading.Event())
+
+    server = serve(script)
+    result = client.fetch(server.url(), stall_timeout_ms=100)
+    assert result.reason == "TIMEOUT" and result.codes == ["TIMEOUT_STALL"] and result.body == b"so far", result
+    assert client.fetch(server.url()).reason == "ENDED"
+    assert server.accepted == 2
+
+
+def test_exactly_max_size_for_a_client_that_goes_on_reading(client, serve):
+    """More waits in the daemon than there is credit for when the limit is passed: credit that comes is honoured."""
+    limit = 1_000_000
+
+    def script(connection):
+        request = connection.request()
+        connection.headers(request.stream, 200)
+        while True:
+            connection.data(request.stream, b"x" * 100_000)
+
+    result = client.fetch(serve(script).url(), max_size=limit)
+    assert result.reason == "MAXSIZE_EXCEEDED_ACTUAL" and len(result.body) == limit, result
+
+
+def test_41_a_client_that_stops_reading_after_the_end(start_daemon, serve):
+    """Its job waits for it, with its own limit, also when what waits is only the delivery."""
+    server = serve(simple(body=b"x" * 400_000))
+    daemon = start_daemon({"job.client_timeout": "200ms"})
+    with daemon.client(receive_buffer=4096) as deaf, daemon.client() as watcher:
+        number = deaf.submit(server.url())
+        until(lambda: watcher.stats().jobs.submitted == 1 and not watcher.list().jobs, "the job to be given up")
+        result = deaf.finish(number, refill=False)
+        assert result.reason == "TIMEOUT" and result.codes == ["TIMEOUT_CLIENT"], result

@@ -165,6 +165,23 @@ def test_reload_of_the_trusted_authorities(start_daemon, certificates, serve):
         assert client.fetch(server.url()).codes[0] == "TLS_CERT_UNTRUSTED"
 
 
+def test_reload_keeps_what_the_hello_said(start_daemon, serve):
+    """A client counts on the credit that it was told of."""
+    daemon = start_daemon({"ipc.default_credit": "16K"})
+    server = serve(simple(body=b"x" * 100_000))
+    with daemon.client() as client:
+        write_config(daemon.config, {**daemon.settings, "ipc.default_credit": "1M"})
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log(r"configuration read again")
+        number = client.submit(server.url())
+        client.wait_received(number, 16384)
+        client.ping()
+        assert client.received(number) == 16384
+        assert client.finish(number).reason == "ENDED"
+    with daemon.client() as client:
+        assert client.hello.default_credit_bytes == 1 << 20
+
+
 def test_term_drains(daemon, serve):
     """Running jobs finish, new ones are refused, then it ends by itself."""
     gate = threading.Event()

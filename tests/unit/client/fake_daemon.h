@@ -125,7 +125,7 @@ static inline void fake_send(struct fake_daemon *fake, const struct wire_server_
 	free(data);
 }
 
-static inline void fake_hello(struct fake_daemon *fake)
+static inline void fake_hello_with(struct fake_daemon *fake, uint64_t default_credit)
 {
 	static const char *const features[] = {"first", "second"};
 
@@ -140,8 +140,13 @@ static inline void fake_hello(struct fake_daemon *fake)
 					  .max_client_frame_bytes = WIRE_CLIENT_FRAME_MAX,
 					  .max_server_frame_bytes = WIRE_SERVER_FRAME_MAX,
 					  .max_jobs = 64,
-					  .default_credit_bytes = FAKE_DEFAULT_CREDIT,
+					  .default_credit_bytes = default_credit,
 					  .max_credit_bytes = FAKE_MAX_CREDIT}});
+}
+
+static inline void fake_hello(struct fake_daemon *fake)
+{
+	fake_hello_with(fake, FAKE_DEFAULT_CREDIT);
 }
 
 static inline void fake_accept(struct fake_daemon *fake, uint64_t id, uint64_t daemon_id)

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 
 static int closed_calls;
@@ -447,6 +448,29 @@ static void test_wait_times_out(void **state)
 	fake_stop(&fake);
 }
 
+/* poll() itself fails: the connection is lost like any other, with all that this means. */
+static void test_wait_that_cannot(void **state)
+{
+	struct fake_daemon fake;
+	struct fetchd_connection *connection = fake_start(&fake);
+	struct rlimit old, none;
+
+	(void)state;
+	fake_greet(&fake, connection);
+	submit(connection);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(fetchd_wait(connection, 0), -EINVAL);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(fetchd_error(connection), -EINVAL);
+	assert_non_null(strstr(fetchd_error_text(connection), "wait"));
+	assert_int_equal(fetchd_open_jobs(connection), 0);
+	fetchd_close(connection);
+	fake_stop(&fake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -463,6 +487,7 @@ int main(void)
 		cmocka_unit_test_setup(test_output_is_bounded, setup),
 		cmocka_unit_test_setup(test_connect, setup),
 		cmocka_unit_test_setup(test_wait_times_out, setup),
+		cmocka_unit_test_setup(test_wait_that_cannot, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

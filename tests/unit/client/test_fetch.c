@@ -26,12 +26,13 @@ struct fixture {
 	pid_t child;
 };
 
-static void block_until_frame(struct fake_daemon *fake, enum wire_client_kind kind)
+/* Waits for the job. Was it left to us what credit it begins with? */
+static bool block_until_default_credit(struct fake_daemon *fake)
 {
 	for (;;) {
 		struct pollfd poll_fd = {.fd = fake->fd, .events = POLLIN};
 		struct wire_client_frame *frame = fake_next(fake);
-		bool found;
+		bool found, is_default;
 
 		if (frame == NULL) {
 			(void)poll(&poll_fd, 1, -1);
@@ -41,10 +42,11 @@ static void block_until_frame(struct fake_daemon *fake, enum wire_client_kind ki
 			}
 			continue;
 		}
-		found = frame->kind == kind;
+		found = frame->kind == WIRE_CLIENT_SUBMIT;
+		is_default = found && !frame->submit.initial_credit.set;
 		wire_client_frame_free(frame);
 		if (found) {
-			return;
+			return is_default;
 		}
 	}
 }
@@ -55,7 +57,9 @@ static void serve(struct fake_daemon *fake, enum script script)
 	static uint8_t data[FAKE_DEFAULT_CREDIT];
 	size_t credit = FAKE_DEFAULT_CREDIT, offset = 0;
 
-	block_until_frame(fake, WIRE_CLIENT_SUBMIT);
+	if (!block_until_default_credit(fake)) {
+		_exit(4);
+	}
 	fake_hello(fake);
 	fake_accept(fake, 1, 1);
 	fake_send(fake, &(struct wire_server_frame){
@@ -172,6 +176,36 @@ static int fetch(struct fixture *fixture, int fd, struct fetchd_result *result)
 	/* Would stall if it were believed. */
 	request.manual_credit = true;
 	return fetchd_fetch_to_fd(fixture->path, &request, fd, result);
+}
+
+/* A caller who was built with a later header, and one who asks for a start without credit. */
+static void test_credit_of_any_caller(void **state)
+{
+	struct {
+		struct fetchd_request known;
+		uint64_t unknown;
+	} later = {.known = FETCHD_REQUEST_INIT};
+	struct fetchd_result result = FETCHD_RESULT_INIT;
+	struct fixture *fixture = *state;
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	later.known.size = sizeof(later);
+	later.known.url = "https://example.org/";
+	later.known.manual_credit = true;
+	later.known.initial_credit_bytes = 0;
+	start(fixture, SCRIPT_ENDED);
+	assert_int_equal(fetchd_fetch_to_fd(fixture->path, &later.known, fd, &result), 0);
+	finish(fixture);
+	assert_int_equal(result.written_bytes, BODY_BYTES);
+	/* The caller's own is not touched. */
+	assert_true(later.known.manual_credit);
+
+	later.unknown = 1;
+	assert_int_equal(fetchd_fetch_to_fd(fixture->path, &later.known, fd, &result), -E2BIG);
+	assert_non_null(strstr(result.text, "cannot submit"));
+	later.known.size = 1;
+	assert_int_equal(fetchd_fetch_to_fd(fixture->path, &later.known, fd, &result), -EINVAL);
+	close(fd);
 }
 
 static void test_ended(void **state)
@@ -310,8 +344,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_ended),       TEST(test_ended_badly), TEST(test_daemon_vanishes),
-		TEST(test_broken_pipe), TEST(test_full_pipe),   TEST(test_nobody_there),
+		TEST(test_ended),
+		TEST(test_ended_badly),
+		TEST(test_daemon_vanishes),
+		TEST(test_broken_pipe),
+		TEST(test_full_pipe),
+		TEST(test_nobody_there),
+		TEST(test_credit_of_any_caller),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -343,6 +343,50 @@ static void test_zero_credit_started_later(void **state)
 	assert_int_equal(expect_credit(fixture, id), 60);
 }
 
+/* A daemon whose default is 0: the library opens the window, for it promised to. */
+static void test_default_credit_of_zero(void **state)
+{
+	static const char data[FAKE_MAX_CREDIT / 2];
+	struct fixture *fixture = *state;
+	struct fetchd_job *cancelled, *opened;
+	uint64_t ids[5];
+
+	fetchd_close(fixture->connection);
+	fake_stop(&fixture->fake);
+	fixture->connection = fake_start(&fixture->fake);
+	assert_int_equal(fetchd_flush(fixture->connection), 0);
+	(void)fake_expect(&fixture->fake, WIRE_CLIENT_HELLO);
+	ids[0] = fetchd_job_id(submit(fixture, FETCHD_DEFAULT, false));
+	/* Credit is nobody's business but the caller's in these. */
+	ids[1] = fetchd_job_id(submit(fixture, FETCHD_DEFAULT, true));
+	ids[2] = fetchd_job_id(submit(fixture, 0, false));
+	opened = submit(fixture, FETCHD_DEFAULT, false);
+	ids[3] = fetchd_job_id(opened);
+	fetchd_job_credit(opened, 7);
+	cancelled = submit(fixture, FETCHD_DEFAULT, false);
+	ids[4] = fetchd_job_id(cancelled);
+	assert_int_equal(expect_credit(fixture, ids[3]), 7);
+	fetchd_job_cancel(cancelled);
+
+	fake_hello_with(&fixture->fake, 0);
+	for (size_t i = 0; i < 5; i++) {
+		fake_accept(&fixture->fake, ids[i], 1000 + i);
+	}
+	assert_true(fetchd_process(fixture->connection) > 0);
+	assert_int_equal(fake_expect(&fixture->fake, WIRE_CLIENT_CANCEL), ids[4]);
+	assert_int_equal(expect_credit(fixture, ids[0]), FAKE_MAX_CREDIT);
+	fake_expect_nothing(&fixture->fake);
+
+	/* From here on as ever: halves of that window. */
+	for (size_t sent = 0; sent < sizeof(data); sent += 25000) {
+		fake_body(&fixture->fake, ids[0], sent, data, 25000);
+	}
+	while (fetchd_process(fixture->connection) > 0) {
+	}
+	assert_int_equal(expect_credit(fixture, ids[0]), sizeof(data));
+	fake_expect_nothing(&fixture->fake);
+}
+
 static void test_manual_credit(void **state)
 {
 	struct fixture *fixture = *state;
@@ -527,6 +571,7 @@ int main(void)
 		TEST(test_credit_returns_in_halves),
 		TEST(test_window_above_the_daemons_maximum),
 		TEST(test_zero_credit_started_later),
+		TEST(test_default_credit_of_zero),
 		TEST(test_manual_credit),
 		TEST(test_more_than_credit_is_a_fault),
 		TEST(test_gap_is_a_fault),

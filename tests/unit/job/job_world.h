@@ -61,6 +61,7 @@ static inline int job_setup(void **state)
 	world.origin = world.http.origin;
 	world.config = config_new();
 	assert_non_null(world.config);
+	world.config->job.delivery_timeout_ms = 50; /* a client without credit is not waited for long */
 	free(world.config->pool.h2c_hosts);
 	world.config->pool.h2c_hosts = strdup("127.0.0.1");
 	world.config->job.backoff_ms = 10;
@@ -179,14 +180,6 @@ static inline void sink_readable(void *ctx)
 	loop_task_queue(&client->task, world.loop);
 }
 
-static inline bool sink_has_credit(void *ctx)
-{
-	const struct client *client = ctx;
-
-	assert_false(client->closed);
-	return client->credit > 0;
-}
-
 static inline void sink_trailers(void *ctx, const struct header_list *trailers)
 {
 	struct client *client = ctx;
@@ -250,7 +243,6 @@ static const struct job_sink_ops sink_ops = {
 	.informational = sink_informational,
 	.head = sink_head,
 	.readable = sink_readable,
-	.has_credit = sink_has_credit,
 	.trailers = sink_trailers,
 	.warning = sink_warning,
 	.progress = sink_progress,

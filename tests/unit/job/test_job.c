@@ -480,6 +480,7 @@ static void outcome_stands_while_it_is_delivered(void **state)
 		if (i == 0) {
 			client.stuck = false;
 			client_pull(&client);
+			UNTIL(world.loop, client.closed); /* after job.delivery_timeout */
 		} else if (i == 1) {
 			job_cancel(client.job, FAIL_CANCELLED_BY_CLIENT);
 		} else if (i == 2) {
