@@ -64,6 +64,8 @@ static struct http_settings http_settings_of(const struct config *config)
 		.connect_timeout_ms = config->pool.connect_timeout_ms,
 		.idle_timeout_ms = config->pool.idle_timeout_ms,
 		.write_timeout_ms = config->http.write_timeout_ms,
+		.ping_after_ms = config->http.ping_after_ms,
+		.ping_timeout_ms = config->http.ping_timeout_ms,
 	};
 }
 

@@ -51,6 +51,8 @@ struct config {
 		uint64_t max_headers;
 		uint64_t max_informational;
 		uint64_t write_timeout_ms;
+		uint64_t ping_after_ms;
+		uint64_t ping_timeout_ms;
 		char *user_agent;
 	} http;
 	struct {

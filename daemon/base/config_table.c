@@ -97,6 +97,13 @@ static const struct config_key table[] = {
 	 .doc = "How long a server may take no bytes of what is sent to it before the connection "
 		"is given up. The kernel uses it too, for what it has sent and nobody "
 		"acknowledges (TCP_USER_TIMEOUT)."},
+	{DURATION(http, ping_after), .fallback = "15s", .min = 50, .max = HOUR,
+	 .doc = "How long nothing may come from a server, while streams wait for it or before an "
+		"idle connection is used again, until a PING asks whether it is still there."},
+	{DURATION(http, ping_timeout), .fallback = "10s", .min = 50, .max = 10 * MINUTE,
+	 .doc = "How long the answer may take. Any byte counts; without one the connection is "
+		"given "
+		"up, and what can be sent again goes to another one."},
 	{STRING(http, user_agent), .fallback = "fetchd/" FETCHD_VERSION, .max = 128,
 	 .check = config_check_field_value,
 	 .doc = "The user-agent field of requests that bring none of their own. Empty: none is "

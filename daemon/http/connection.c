@@ -71,6 +71,7 @@ void connection_destroy(struct connection *connection)
 	connection->dead = true;
 	loop_task_cancel(&connection->flush);
 	loop_timer_stop(&connection->write_timer);
+	loop_timer_stop(&connection->liveness);
 	dial_cancel(connection->dial);
 	connection->dial = NULL;
 	if (connection->state != CONNECTION_CLOSED) {
@@ -284,6 +285,7 @@ int connection_submit(struct connection *connection, const struct request *reque
 	connection->env->metrics->streams_opened++;
 	connection->env->metrics->streams_reused += connection->carried > 0;
 	connection->carried++;
+	connection_liveness_watch(connection);
 	connection_queue_flush(connection);
 	if (stream->id >= STREAM_ID_LAST) {
 		connection_drain(connection); /* and it closes with its last stream */
@@ -308,7 +310,7 @@ uint32_t connection_slots(const struct connection *connection)
 {
 	uint32_t limit = connection_limit(connection);
 
-	if (connection->state != CONNECTION_OPEN || connection->doomed ||
+	if (connection->state != CONNECTION_OPEN || connection->doomed || connection->checking ||
 	    limit <= connection->stream_count) {
 		return 0;
 	}

@@ -64,6 +64,13 @@ int connection_submit(struct connection *connection, const struct request *reque
 		      const struct stream_callbacks *callbacks, void *ctx,
 		      struct stream **ret_stream);
 
+/* Before it is used again: has it been idle so long that the peer has to be asked whether it is
+ * there? True while the answer is awaited: it has no slots then, and on_slots or on_closed comes.
+ */
+bool connection_check(struct connection *connection);
+/* Is an answer awaited? */
+bool connection_is_checked(const struct connection *connection);
+
 enum connection_state connection_state(const struct connection *connection);
 /* "connecting", "open", ... */
 const char *connection_state_name(enum connection_state state);

@@ -60,8 +60,10 @@ struct connection {
 	uint32_t peer_limit;
 	struct loop_task flush;
 	struct loop_timer write_timer; /* while write_blocked */
+	struct loop_timer liveness;
 	uint64_t last_read_ms;
-	uint8_t *out; /* CONNECTION_OUT_SIZE, only while something waits in it */
+	bool checking; /* a PING is out, and nothing has come since */
+	uint8_t *out;  /* CONNECTION_OUT_SIZE, only while something waits in it */
 	size_t out_begin, out_end;
 	uint64_t out_total;     /* all output so far, `out` included */
 	uint64_t written_total; /* what the channel has taken of it */
@@ -103,6 +105,13 @@ void connection_listen(struct connection *connection);
 void connection_flush(void *ctx);
 /* Output is wanted at the end of the round. */
 void connection_queue_flush(struct connection *connection);
+
+/* ---- connection_liveness.c ---- */
+
+/* There are streams now: silence counts. */
+void connection_liveness_watch(struct connection *connection);
+/* Something was read. */
+void connection_liveness_heard(struct connection *connection);
 
 /* ---- connection_session.c ---- */
 

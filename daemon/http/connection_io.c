@@ -86,6 +86,7 @@ static bool feed(struct connection *connection, const uint8_t *data, size_t leng
 
 	connection->env->metrics->wire_received += length;
 	connection->last_read_ms = loop_now_ms(connection->env->loop);
+	connection_liveness_heard(connection);
 	if (connection->first_length < sizeof(connection->first) &&
 	    !check_preface(connection, data, length)) {
 		return false;

@@ -30,6 +30,8 @@ struct http_settings {
 	uint64_t body_budget; /* bytes: streams in flight times stream_window */
 	uint64_t connect_timeout_ms;
 	uint64_t idle_timeout_ms;
+	uint64_t ping_after_ms;    /* silence after which the peer is asked whether it is there */
+	uint64_t ping_timeout_ms;  /* longest wait for its answer */
 	uint64_t write_timeout_ms; /* longest time a peer may take no bytes */
 };
 

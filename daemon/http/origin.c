@@ -210,6 +210,7 @@ void origin_count(const struct origin *origin, struct origin_counts *ret_counts)
 			counts.open++;
 			counts.streams += connection_streams(entry->connection);
 			counts.limit += connection_limit(entry->connection);
+			counts.checking += connection_is_checked(entry->connection);
 			break;
 		case CONNECTION_DRAINING:
 		case CONNECTION_CLOSED:
@@ -305,6 +306,9 @@ static void consider_opening(struct origin *origin)
 	struct origin_counts counts;
 
 	origin_count(origin, &counts);
+	if (counts.checking > 0) {
+		return; /* a PING's answer takes less than a handshake, if there is one */
+	}
 	if (counts.connecting > 0 || counts.open >= env->settings.max_connections_per_origin) {
 		return;
 	}
@@ -354,6 +358,9 @@ static void dispatch(void *ctx)
 	while ((waiter = first_waiter(origin, NULL))) {
 		struct pool_connection *entry = least_loaded(origin);
 
+		if (entry && connection_check(entry->connection)) {
+			continue; /* it may be dead: it has no slots until that is known */
+		}
 		if (!entry) {
 			consider_opening(origin);
 			break;

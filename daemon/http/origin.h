@@ -77,8 +77,9 @@ void origin_give_up_dials(struct origin *origin);
 /* Connections by state. */
 struct origin_counts {
 	uint32_t connecting, open, draining;
-	uint32_t streams; /* on open ones */
-	uint32_t limit;   /* of open ones together */
+	uint32_t checking; /* open ones whose peer is being asked whether it is there */
+	uint32_t streams;  /* on open ones */
+	uint32_t limit;    /* of open ones together */
 };
 void origin_count(const struct origin *origin, struct origin_counts *ret_counts);
 /* The connection that is being dialed, or NULL. */

@@ -224,6 +224,8 @@ const char *pool_waiter_why(const struct pool_waiter *waiter, char *buffer, unsi
 	if (counts.open > 0 && counts.streams < counts.limit && !has_budget(origin->pool)) {
 		snprintf(buffer, size,
 			 "memory.body_budget: the streams in flight may hold all of it");
+	} else if (counts.checking > 0) {
+		snprintf(buffer, size, "the answer to a PING on an idle connection");
 	} else if (counts.open > 0) {
 		snprintf(buffer, size,
 			 "a free stream: %" PRIu32 " of %" PRIu32 " in use on %" PRIu32

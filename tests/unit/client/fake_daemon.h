@@ -125,7 +125,8 @@ static inline void fake_send(struct fake_daemon *fake, const struct wire_server_
 	free(data);
 }
 
-static inline void fake_hello_with(struct fake_daemon *fake, uint64_t default_credit)
+static inline void fake_hello_with(struct fake_daemon *fake, uint64_t default_credit,
+				   uint64_t max_credit)
 {
 	static const char *const features[] = {"first", "second"};
 
@@ -141,12 +142,12 @@ static inline void fake_hello_with(struct fake_daemon *fake, uint64_t default_cr
 					  .max_server_frame_bytes = WIRE_SERVER_FRAME_MAX,
 					  .max_jobs = 64,
 					  .default_credit_bytes = default_credit,
-					  .max_credit_bytes = FAKE_MAX_CREDIT}});
+					  .max_credit_bytes = max_credit}});
 }
 
 static inline void fake_hello(struct fake_daemon *fake)
 {
-	fake_hello_with(fake, FAKE_DEFAULT_CREDIT);
+	fake_hello_with(fake, FAKE_DEFAULT_CREDIT, FAKE_MAX_CREDIT);
 }
 
 static inline void fake_accept(struct fake_daemon *fake, uint64_t id, uint64_t daemon_id)

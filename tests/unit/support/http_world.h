@@ -48,6 +48,8 @@ static inline void http_world_init(struct http_world *world)
 		.connect_timeout_ms = 20000,
 		.idle_timeout_ms = 240000,
 		.write_timeout_ms = 20000,
+		.ping_after_ms = 10000,
+		.ping_timeout_ms = 10000,
 	};
 	world->origin = h2_origin_new(world->loop);
 }
