@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """fetchctl: what it prints, what it writes, and how it exits."""
 
+import concurrent.futures
+import fcntl
 import hashlib
 import os
 import re
@@ -8,13 +10,16 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
+import termios
 import threading
 
 import pytest
 
 from support import cli, process
 from support.h2_server import answer_all, simple
-from support.process import PATIENCE, free_port, until
+from support.process import PATIENCE, free_port, needs_ipv6, until
+from support.protocol import pb, varint
 
 REASON = 30
 RESET, CONNECTION_LOST, MAXSIZE, CANCELLED, TIMEOUT, CONNECT_FAILED, DENIED = (REASON + n for n in (2, 3, 4, 5, 10, 11, 14))
@@ -254,6 +259,7 @@ def test_url_forms(daemon, serve, written, authority, path):
     assert server.requests[0].get(b":path") == [path.encode()]
 
 
+@needs_ipv6
 def test_ipv6_literal(daemon, serve):
     server = serve(simple(), host="::1")
     assert cli.run(daemon, "get", server.url()).status == 0
@@ -439,6 +445,98 @@ def test_signal_cancels_and_leaves_nothing(daemon, serve, tmp_path, number):
         assert running.returncode == 128 + number
         until(lambda: not client.list().jobs, "the job to be cancelled")
     assert not list(folder.iterdir())
+
+
+def test_ignored_signal_stays_ignored(daemon, serve):
+    """As nohup and a shell's background job have it."""
+    gate = threading.Event()
+
+    def script(connection):
+        request = connection.request()
+        connection.headers(request.stream, 200)
+        connection.data(request.stream, b"before ")
+        connection.wait(gate)
+        connection.data(request.stream, b"after", end=True)
+        connection.idle()
+
+    server = serve(script)
+    running = process.start(
+        ["/bin/sh", "-c", 'trap "" HUP INT; exec "$@"', "sh", *cli.command(daemon, "get", server.url())],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert running.stdout.read(7) == b"before "
+    running.send_signal(signal.SIGHUP)
+    running.send_signal(signal.SIGINT)
+    gate.set()
+    out, err = running.communicate(timeout=PATIENCE)
+    assert (running.returncode, out) == (0, b"after"), err
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_signal_while_nobody_reads_standard_output(daemon, origin, blocking):
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, blocking)
+    running = process.start(cli.command(daemon, "get", origin.url("/large")), stdout=theirs, stderr=subprocess.PIPE)
+    os.close(theirs)
+    waiting = bytearray(4)
+
+    def is_full():
+        fcntl.ioctl(ours, termios.FIONREAD, waiting)
+        return int.from_bytes(waiting, sys.byteorder) == fcntl.fcntl(ours, fcntl.F_GETPIPE_SZ)
+
+    until(is_full, "the pipe to be full")
+    running.send_signal(signal.SIGTERM)
+    running.communicate(timeout=PATIENCE)
+    os.close(ours)
+    assert running.returncode == 128 + signal.SIGTERM
+
+
+def test_smallest_default_credit(start_daemon, documents, origin):
+    """Also for one that is held back first, because its turn on standard output has not come."""
+    daemon = start_daemon({"ipc.default_credit": "4K"})
+    outcome = cli.run(daemon, "get", origin.url("/large"), origin.url("/large"))
+    assert outcome.status == 0 and outcome.out == documents.read("large") * 2, outcome.err
+
+
+def test_list_that_does_not_go_on(tmp_path):
+    """A daemon that says "more" for ever is not asked for ever."""
+
+    class Broken:
+        path = tmp_path / "broken.sock"
+
+    def serve(listener):
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as stream:
+
+            def send(frame):
+                data = frame.SerializeToString()
+                connection.sendall(varint(len(data)) + data)
+
+            def receive():
+                # Everything that fetchctl sends here is short.
+                return pb.ClientFrame.FromString(stream.read(stream.read(1)[0]))
+
+            receive()
+            hello = pb.ServerHello(
+                major=1, server_version="0", instance_id="0" * 32, max_client_frame_bytes=65536,
+                max_server_frame_bytes=131072, max_jobs=1, default_credit_bytes=1, max_credit_bytes=1,
+            )  # fmt: skip
+            send(pb.ServerFrame(hello=hello))
+            for after in (0, 5):
+                request = receive()
+                assert request.list.after_job == after
+                send(pb.ServerFrame(id=request.id, list=pb.ListReply(jobs=[pb.JobInfo(job=5)], more=True)))
+            assert stream.read() == b""
+
+    with socket.socket(socket.AF_UNIX) as listener, concurrent.futures.ThreadPoolExecutor() as pool:
+        listener.bind(str(Broken.path))
+        listener.listen()
+        listener.settimeout(PATIENCE)
+        served = pool.submit(serve, listener)
+        outcome = cli.run(Broken, "list")
+        served.result(PATIENCE)
+    assert outcome.status == 1 and "again" in outcome.err and outcome.out.count(b"\n") == 3, outcome
 
 
 def test_no_daemon(tmp_path):

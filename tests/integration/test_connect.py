@@ -10,6 +10,7 @@ import pytest
 from support import process
 from support.h2_server import H2Server, RawServer, simple
 from support.origins import Nginx
+from support.process import needs_ipv6
 
 
 def assert_works(client, url):
@@ -189,7 +190,10 @@ def test_tls12(client, serve, certificates):
     assert result.reason == "ENDED" and result.head.connection.tls_version == "TLS1.2"
 
 
-@pytest.mark.parametrize("host, name", [("127.0.0.1", "dual.test"), ("::1", "dual.test"), ("127.0.0.1", "many.test")])
+@pytest.mark.parametrize(
+    "host, name",
+    [("127.0.0.1", "dual.test"), pytest.param("::1", "dual.test", marks=needs_ipv6), ("127.0.0.1", "many.test")],
+)
 def test_all_addresses_are_tried(client, serve, host, name):
     server = serve(simple(), host=host)
     result = client.fetch(server.url(host=name))
@@ -204,6 +208,7 @@ def test_every_refused_address_is_named(client):
     assert "127.0.0.1" in result.texts and "127.0.0.2" in result.texts
 
 
+@needs_ipv6
 def test_silent_first_address_does_not_hold_up_the_second(client, serve):
     """RFC 8305: [::1] accepts nothing (its backlog is full), 127.0.0.1 answers."""
     server = serve(simple())

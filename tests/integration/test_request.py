@@ -5,6 +5,7 @@ import hpack
 import pytest
 
 from support.h2_server import simple
+from support.process import needs_ipv6
 
 
 @pytest.fixture
@@ -61,6 +62,7 @@ def test_internationalised_host(client, server):
     assert pseudo(request)[":authority"] == f"xn--bcher-kva.test:{server.port}"
 
 
+@needs_ipv6
 def test_ipv6_literal(client, serve):
     server = serve(simple(), host="::1")
     request = received(client, server, f"https://[::1]:{server.port}/")

@@ -2,6 +2,7 @@
 """What comes back: interim responses, the head, the body, trailers, and how a stream or a connection ends badly."""
 
 import contextlib
+import gzip
 import ssl
 import threading
 
@@ -332,3 +333,24 @@ def test_garbage_instead_of_frames(client, certificates):
         assert result.reason in ("PROTOCOL_ERROR", "CONNECT_FAILED"), result
     with H2Server(certificates.good, simple(), port=server.port) as server:
         assert client.fetch(server.url()).reason == "ENDED"
+
+
+def test_32_body_in_order_with_offsets_and_undecoded(client, serve):
+    """As it came: nothing is decoded unasked, and each chunk says where it belongs."""
+    packed = gzip.compress(bytes(range(256)) * 4096, compresslevel=1)
+
+    def script(connection):
+        request = connection.request()
+        connection.headers(request.stream, 200, [("content-encoding", "gzip")])
+        for start in range(0, len(packed), 3000):
+            connection.data(request.stream, packed[start : start + 3000], end=start + 3000 >= len(packed))
+        connection.idle()
+
+    result = client.fetch(serve(script).url())
+    assert result.reason == "ENDED" and result.body == packed
+    assert result.header(b"content-encoding") == [b"gzip"]
+    offset = 0
+    for chunk in result.of("body"):
+        assert chunk.offset == offset and chunk.data
+        offset += len(chunk.data)
+    assert offset == len(packed)

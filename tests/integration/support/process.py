@@ -10,6 +10,8 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("FETCHD_BUILD_DIR", ROOT / "build-ci"))
 SANITIZED = "FETCHD_SANITIZE:STRING=address" in (BUILD / "CMakeCache.txt").read_text(encoding="utf-8")
@@ -23,6 +25,8 @@ _PR_SET_PDEATHSIG = 1
 
 def _die_with_parent():
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Somebody's background job is started with this ignored.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def start(arguments, **options):
@@ -66,6 +70,17 @@ def free_port(host="127.0.0.1", kind=socket.SOCK_STREAM):
     with socket.socket(family, kind) as probe:
         probe.bind((host, 0))
         return probe.getsockname()[1]
+
+
+def _has_ipv6():
+    try:
+        free_port("::1")
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not _has_ipv6(), reason="there is no IPv6 loopback address here")
 
 
 def accepts(port, host="127.0.0.1"):

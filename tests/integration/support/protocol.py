@@ -2,6 +2,7 @@
 """A client of fetchd's protocol in plain Python, from the schema alone: it shares no code with the daemon or with
 libfetchd, and it can be as rude as a test wants."""
 
+import contextlib
 import importlib
 import pathlib
 import socket
@@ -16,7 +17,7 @@ from support.process import PATIENCE, ROOT
 def _generate():
     with tempfile.TemporaryDirectory(prefix="fetchd-test-") as folder:
         subprocess.run(
-            ["protoc", f"--proto_path={ROOT / 'proto'}", f"--python_out={folder}", "fetchd.proto"],
+            ["/usr/bin/protoc", f"--proto_path={ROOT / 'proto'}", f"--python_out={folder}", "fetchd.proto"],
             check=True,
             stdin=subprocess.DEVNULL,
         )
@@ -272,11 +273,18 @@ class Client:
     def finish(self, *numbers, refill=True):
         """Reads until these jobs are closed, giving back credit as bodies come in, and returns their results (one: the
         result itself)."""
+
+        def give_back(number, amount):
+            # A daemon that ends hangs up when its last job has, and does not wait for credit that is owed. What it
+            # said can still be read.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self.credit(number, amount)
+
         waiting = {number for number in numbers if not self.saw(number, "closed")}
         owed = {number: self.received(number) for number in numbers} if refill else {}
         for number, amount in owed.items():
             if number in waiting and amount:
-                self.credit(number, amount)
+                give_back(number, amount)
         owed = dict.fromkeys(numbers, 0)
         while waiting:
             frame = self.read()
@@ -288,7 +296,7 @@ class Client:
             elif kind == "body" and refill:
                 owed[frame.id] += len(frame.body.data)
                 if owed[frame.id] >= self.default_credit // 2:
-                    self.credit(frame.id, owed[frame.id])
+                    give_back(frame.id, owed[frame.id])
                     owed[frame.id] = 0
         results = [Result(self.frames[number]) for number in numbers]
         return results[0] if len(results) == 1 else results

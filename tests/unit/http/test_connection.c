@@ -238,7 +238,7 @@ static void drain_of_an_idle_one_closes_it(void **state)
 }
 
 /* Ids near their end: no more streams, and it goes when the last is over. */
-static void stream_ids_run_out(void **state)
+static void line_21_stream_ids_run_out(void **state)
 {
 	struct fetch fetch = {.eager = true};
 	struct h2_stream *stream = NULL;
@@ -626,7 +626,7 @@ int main(void)
 		TEST(freed_before_it_was_sent),
 		TEST(drain_lets_streams_finish),
 		TEST(drain_of_an_idle_one_closes_it),
-		TEST(stream_ids_run_out),
+		TEST(line_21_stream_ids_run_out),
 		TEST(peer_closes_an_idle_one),
 		TEST(lost_after_the_request_was_sent),
 		TEST(lost_before_the_request_was_sent),
