@@ -533,7 +533,9 @@ int fetchd_wait(struct fetchd_connection *connection, int timeout_ms)
 	}
 	poll_fd = (struct pollfd){.fd = connection->fd, .events = fetchd_get_events(connection)};
 	if (poll(&poll_fd, 1, timeout_ms) < 0 && errno != EINTR) {
-		return -errno;
+		/* Who cannot wait would ask again and again. */
+		(void)connection_lose(connection, -errno, "cannot wait for the daemon: %s",
+				      strerror(errno));
 	}
 	return fetchd_process(connection);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fetchd_fetch_to_fd(): one fetch in one blocking call, on the public interface alone.
+ * fetchd_fetch_to_fd(): one fetch in one blocking call, by the means that every caller has.
  */
-#include "include/fetchd/fetchd.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -120,13 +120,32 @@ static void on_closed(struct fetchd_job *job, const struct fetchd_closed *closed
 	}
 }
 
-static int fetch_run(const char *socket_path, const struct fetchd_request *request,
+static int cannot_submit(struct fetch *fetch, int error)
+{
+	(void)snprintf(fetch->result.text, sizeof(fetch->result.text),
+		       "cannot submit the request: %s", strerror(-error));
+	return error;
+}
+
+static int fetch_run(const char *socket_path, const struct fetchd_request *given_request,
 		     struct fetch *fetch)
 {
 	struct fetchd_job_callbacks callbacks = FETCHD_JOB_CALLBACKS_INIT;
 	struct fetchd_connection *connection = NULL;
-	int r = fetchd_connect(socket_path, NULL, CONNECT_TIMEOUT_MS, &connection);
+	struct fetchd_request request = FETCHD_REQUEST_INIT;
+	int r = submit_known_request(given_request, &request);
 
+	if (r < 0) {
+		return cannot_submit(fetch, r);
+	}
+	/* Every byte is written before its credit goes back, so credit by hand, or a start without
+	 * any, has no meaning here and would stall. */
+	request.manual_credit = false;
+	if (request.initial_credit_bytes == 0) {
+		request.initial_credit_bytes = FETCHD_DEFAULT;
+	}
+
+	r = fetchd_connect(socket_path, NULL, CONNECT_TIMEOUT_MS, &connection);
 	if (r < 0) {
 		(void)snprintf(fetch->result.text, sizeof(fetch->result.text),
 			       "cannot reach fetchd: %s", strerror(-r));
@@ -135,10 +154,9 @@ static int fetch_run(const char *socket_path, const struct fetchd_request *reque
 	callbacks.on_head = on_head;
 	callbacks.on_body = on_body;
 	callbacks.on_closed = on_closed;
-	r = fetchd_submit(connection, request, &callbacks, fetch, NULL);
+	r = fetchd_submit(connection, &request, &callbacks, fetch, NULL);
 	if (r < 0) {
-		(void)snprintf(fetch->result.text, sizeof(fetch->result.text),
-			       "cannot submit the request: %s", strerror(-r));
+		r = cannot_submit(fetch, r);
 	}
 	while (r >= 0 && !fetch->closed) {
 		r = fetchd_wait(connection, -1);
@@ -162,18 +180,10 @@ int fetchd_fetch_to_fd(const char *socket_path, const struct fetchd_request *req
 {
 	struct fetch fetch = {.fd = fd, .result = FETCHD_RESULT_INIT};
 	struct sigpipe_guard guard;
-	struct fetchd_request copy = FETCHD_REQUEST_INIT;
 	int r;
 
 	if (ret_result != NULL && ret_result->size < sizeof(ret_result->size)) {
 		return -EINVAL;
-	}
-	/* Every byte is written before its credit goes back, so credit by hand has no meaning here
-	 * and would stall. */
-	if (request->size == sizeof(copy) && request->manual_credit) {
-		copy = *request;
-		copy.manual_credit = false;
-		request = &copy;
 	}
 
 	sigpipe_block(&guard);

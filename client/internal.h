@@ -30,6 +30,9 @@
 #define OUTBOX_LIMIT_BYTES (1024u * 1024u)
 /* One read takes at most this many bytes: two of the largest bodies. */
 #define INPUT_BYTES (128u * 1024u)
+/* What the library grants a job that would begin with nothing, because the daemon's default is 0.
+ */
+#define FIRST_CREDIT_BYTES (256u * 1024u)
 /* How soon to try again what there was no memory for. */
 #define OWED_RETRY_MS 20
 
@@ -137,6 +140,9 @@ void jobs_free(struct fetchd_connection *connection);
 int request_reply(struct fetchd_connection *connection, const struct wire_server_frame *frame);
 void requests_lose(struct fetchd_connection *connection);
 void requests_free(struct fetchd_connection *connection);
+
+/* submit.c: the caller's request in full, whatever the size of his struct. 0, -EINVAL, -E2BIG. */
+int submit_known_request(const struct fetchd_request *request, struct fetchd_request *ret_known);
 
 /* convert.c: wire structs to public ones. */
 int64_t convert_optional(struct wire_optional optional);

@@ -139,6 +139,23 @@ static void job_return_credit(struct fetchd_job *job)
 	job->consumed = 0;
 }
 
+/* Once the daemon's hello has been read: what a job began with that left that to the daemon. */
+static void job_begin_default(struct fetchd_job *job)
+{
+	const struct fetchd_server *server = &job->connection->server;
+
+	if (!job->default_credit) {
+		return;
+	}
+	job->default_credit = false;
+	job->window = add_saturated(job->window, server->default_credit_bytes);
+	job->outstanding = add_saturated(job->outstanding, server->default_credit_bytes);
+	if (job->window == 0 && !job->manual_credit) {
+		/* A daemon that gives nothing by itself leaves it to us. */
+		fetchd_job_credit(job, minimum(FIRST_CREDIT_BYTES, server->max_credit_bytes));
+	}
+}
+
 /* ---- events ---- */
 
 static struct fetchd_job *job_find(struct fetchd_connection *connection, uint64_t id)
@@ -165,13 +182,7 @@ int job_body(struct fetchd_connection *connection, uint64_t id, uint64_t offset,
 	if (job == NULL) {
 		return no_such_job(connection, id);
 	}
-	if (job->default_credit) {
-		/* Only now is it certain that the daemon's hello has been read. */
-		job->default_credit = false;
-		job->window = add_saturated(job->window, connection->server.default_credit_bytes);
-		job->outstanding =
-			add_saturated(job->outstanding, connection->server.default_credit_bytes);
-	}
+	job_begin_default(job);
 	if (length > job->outstanding) {
 		return connection_lose(connection, -EPROTO,
 				       "the daemon sent more of job %llu than it had credit for",
@@ -338,6 +349,7 @@ int job_event(struct fetchd_connection *connection, const struct wire_server_fra
 	}
 	if (frame->kind == WIRE_SERVER_ACCEPTED) {
 		job->daemon_id = frame->accepted.job;
+		job_begin_default(job);
 	}
 	if (job->cancelled) {
 		return 0;

@@ -142,14 +142,14 @@ out:
 	return r;
 }
 
-/* The caller's request in full, whatever its size. */
-static int request_known(const struct fetchd_request *request, struct fetchd_request *ret_known)
+int submit_known_request(const struct fetchd_request *request, struct fetchd_request *ret_known)
 {
 	struct fetchd_request known = FETCHD_REQUEST_INIT;
 	int r = copy_sized(&known, sizeof(known), request,
 			   offsetof(struct fetchd_request, url) + sizeof(request->url));
 
 	if (r == 0) {
+		known.size = sizeof(known);
 		*ret_known = known;
 	}
 	return r;
@@ -161,7 +161,7 @@ int fetchd_request_check(const struct fetchd_request *request, const char **ret_
 	const char *why = "the struct has another size than this library knows";
 	uint8_t *data = NULL;
 	size_t length;
-	int r = request_known(request, &known);
+	int r = submit_known_request(request, &known);
 
 	if (r == 0) {
 		r = submit_encode(1, &known, &data, &length, &why);
@@ -188,7 +188,7 @@ int fetchd_submit(struct fetchd_connection *connection, const struct fetchd_requ
 	if (r < 0) {
 		return r;
 	}
-	r = request_known(request, &known_request);
+	r = submit_known_request(request, &known_request);
 	if (r == 0 && callbacks != NULL) {
 		r = copy_sized(&known_callbacks, sizeof(known_callbacks), callbacks,
 			       sizeof(callbacks->size));

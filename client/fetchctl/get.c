@@ -24,12 +24,21 @@
 static volatile int interrupted;
 static int signal_pipe[2] = {-1, -1};
 
+/* Interrupts a write that began just after a signal was looked for, and would block for as long as
+ * its reader pleases. Again and again, for there may be another one. */
+static void on_alarm(int number)
+{
+	(void)number;
+	(void)alarm(1);
+}
+
 static void on_signal(int number)
 {
 	int saved_errno = errno;
 	char byte = 0;
 
 	interrupted = number;
+	(void)alarm(1);
 	/* Wakes the poll; when the pipe is full it is awake. */
 	if (write(signal_pipe[1], &byte, 1) < 0) {
 		errno = saved_errno;
@@ -40,16 +49,28 @@ static void on_signal(int number)
 
 static int catch_signals(void)
 {
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	/* Without SA_RESTART, so that a blocked write returns; a second one kills at once. */
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+	struct sigaction again = {.sa_handler = on_alarm};
+	struct sigaction inherited;
 
 	if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) != 0) {
 		return -errno;
 	}
 	sigemptyset(&action.sa_mask);
-	if (sigaction(SIGINT, &action, NULL) != 0 || sigaction(SIGTERM, &action, NULL) != 0 ||
-	    sigaction(SIGHUP, &action, NULL) != 0) {
+	sigemptyset(&again.sa_mask);
+	if (sigaction(SIGALRM, &again, NULL) != 0) {
 		return -errno;
+	}
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		if (sigaction(numbers[i], NULL, &inherited) != 0) {
+			return -errno;
+		}
+		/* Whoever had us ignore it (nohup, a shell's background job) meant that. */
+		if (inherited.sa_handler != SIG_IGN && sigaction(numbers[i], &action, NULL) != 0) {
+			return -errno;
+		}
 	}
 	return 0;
 }

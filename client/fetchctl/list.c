@@ -65,8 +65,15 @@ static void on_list(struct fetchd_connection *connection, int error, const struc
 		print_job(listing, &list->jobs[i]);
 	}
 	if (list->more && list->job_count > 0) {
+		uint64_t last = list->jobs[list->job_count - 1].daemon_id;
+
+		if (last <= listing->last) {
+			cli_error("cannot list: the daemon sends the same jobs again");
+			listing->exit_code = EXIT_CODE_INTERNAL;
+			return;
+		}
 		listing->more = true;
-		listing->last = list->jobs[list->job_count - 1].daemon_id;
+		listing->last = last;
 	}
 }
 

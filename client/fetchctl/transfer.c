@@ -11,6 +11,8 @@
 
 #define BAR_INTERVAL_MS 100u
 #define JSON_INTERVAL_MS 250u
+/* What one that was held back begins with where the daemon's own default is 0. */
+#define FIRST_CREDIT_BYTES (256u * 1024u)
 
 static bool json_on(const struct transfer *transfer)
 {
@@ -128,8 +130,10 @@ void transfer_take_turn(struct transfer *transfer)
 			transfer->exit_code = EXIT_CODE_OUTPUT;
 		}
 	}
-	if (transfer->state == TRANSFER_RUNNING && transfer->local_error == 0 && server != NULL) {
-		fetchd_job_credit(transfer->job, server->default_credit_bytes);
+	if (transfer->state == TRANSFER_RUNNING && transfer->local_error == 0) {
+		fetchd_job_credit(transfer->job, server != NULL && server->default_credit_bytes > 0
+							 ? server->default_credit_bytes
+							 : FIRST_CREDIT_BYTES);
 	}
 }
 

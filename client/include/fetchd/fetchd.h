@@ -336,7 +336,8 @@ struct fetchd_request {
 	uint64_t stall_timeout_ms;
 	uint64_t total_timeout_ms;
 	/* Body bytes that may come before the first credit is returned; 0: none until
-	 * fetchd_job_credit(). See there. */
+	 * fetchd_job_credit(). See there. Where the daemon's own default is 0, FETCHD_DEFAULT
+	 * means 256 KiB, unless manual_credit is set. */
 	uint64_t initial_credit_bytes;
 	enum fetchd_priority priority;
 	/* on_progress at most this often, and at each change of state; 0: never; at least 50. */
@@ -652,7 +653,8 @@ struct fetchd_result {
 
 /* Fetches and writes the body to `fd` (borrowed; blocking or not), and returns when all is done. It
  * connects to `socket_path` as fetchd_connect() does, for this one job. `ret_result` may be NULL.
- * A status of 400 or more is still a response: look at `status`.
+ * A status of 400 or more is still a response: look at `status`. manual_credit, and an
+ * initial_credit_bytes of 0, are ignored: bytes have credit again once they are written.
  * 0: ENDED, everything is written. 1: the job ended otherwise, see the result. Negative: it could
  * not be done: the daemon cannot be reached or was lost, or the error of writing to `fd`, which
  * cancels the job. What was written by then stays written. */
