@@ -183,7 +183,8 @@ bool header_may_be_indexed(const char *name, size_t length)
 					     "cache-control",
 					     "content-type",
 					     "user-agent",
-					     "te"};
+					     "te",
+					     "priority"};
 
 	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++) {
 		if (length == strlen(common[i]) && memcmp(name, common[i], length) == 0) {

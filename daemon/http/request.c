@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* A request's own ceilings; the local protocol's frame limit keeps real ones below. */
-#define REQUEST_HEADERS_MAX (128u + 2u)
+#define REQUEST_HEADERS_MAX (128u + 3u) /* user-agent, content-length, priority */
 #define REQUEST_HEADER_LIST_MAX (128u * 1024)
 
 static int set_method(struct request *request, const char *method, struct failure *failure)
@@ -60,6 +60,22 @@ static int set_body(struct request *request, const struct request_spec *spec,
 	return 0;
 }
 
+/* RFC 9218, section 4: said only where it is not the default, and not if the client says it itself.
+ */
+static int add_priority(struct request *request, unsigned urgency)
+{
+	char value[16];
+	struct header_field field = {.name = "priority", .name_length = 8, .value = value};
+
+	if (urgency == 0 || header_list_find(&request->headers, "priority", 0) <
+				    header_list_count(&request->headers)) {
+		return 0;
+	}
+	snprintf(value, sizeof(value), "u=%u", urgency);
+	field.value_length = strlen(value);
+	return header_list_add(&request->headers, &field);
+}
+
 int request_make(const struct request_spec *spec, const char *user_agent,
 		 struct request *ret_request, struct failure *ret_failure)
 {
@@ -79,6 +95,9 @@ int request_make(const struct request_spec *spec, const char *user_agent,
 					      request.url.authority,
 					      request.has_body ? (int64_t)request.body_length : -1,
 					      user_agent, ret_failure);
+	}
+	if (rc == 0) {
+		rc = add_priority(&request, spec->urgency);
 	}
 	if (rc != 0) {
 		request_fini(&request);

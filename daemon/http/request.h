@@ -28,6 +28,8 @@ struct request_spec {
 	const uint8_t *body;
 	size_t body_length;
 	bool has_body;
+	unsigned urgency; /* for the priority field (RFC 9218, section 4.1), 1 to 7; 0: nothing is
+			     said */
 };
 
 /* Checks and copies. 0 and *ret_request filled (free with request_fini()); a positive failure code

@@ -332,6 +332,23 @@ static enum priority priority_of(enum wire_priority priority)
 	return PRIORITY_NORMAL;
 }
 
+/* RFC 9218, section 4.1. */
+static unsigned urgency_of(enum wire_priority priority)
+{
+	switch (priority) {
+	case WIRE_PRIORITY_URGENT:
+		return 1;
+	case WIRE_PRIORITY_HIGH:
+		return 2;
+	case WIRE_PRIORITY_LOW:
+		return 5;
+	case WIRE_PRIORITY_UNSPECIFIED:
+	case WIRE_PRIORITY_NORMAL:
+		break;
+	}
+	return 0; /* 3, which is what a server takes for granted */
+}
+
 static struct job_option option_of(struct wire_optional optional)
 {
 	return (struct job_option){optional.set, optional.value};
@@ -363,6 +380,7 @@ static int submit(struct client_job *client_job, const struct wire_submit *submi
 				.body = submit->body.data,
 				.body_length = submit->body.length,
 				.has_body = submit->has_body,
+				.urgency = urgency_of(submit->priority),
 			},
 		.max_size = option_of(submit->max_size),
 		.warn_size = option_of(submit->warn_size),

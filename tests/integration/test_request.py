@@ -283,3 +283,21 @@ def test_cleartext_where_it_is_allowed(start_daemon, serve):
             assert pseudo(server.requests[-1])[":scheme"] == "http"
             assert result.head.connection.tls_version == ""
         assert client.fetch(server.url(host="other.test")).codes[0] == "CLEARTEXT_NOT_ALLOWED"
+
+
+@pytest.mark.parametrize(
+    "priority, headers, sent",
+    [
+        (0, [], []),
+        (2, [], []),
+        (1, [], [b"u=5"]),
+        (3, [], [b"u=2"]),
+        (4, [], [b"u=1"]),
+        (4, [("Priority", "u=7, i")], [b"u=7, i"]),
+    ],
+    ids=["unspecified", "normal", "low", "high", "urgent", "own"],
+)
+def test_30_priority_field(client, serve, priority, headers, sent):
+    server = serve(simple())
+    assert client.fetch(server.url(), headers, priority=priority).reason == "ENDED"
+    assert server.wait_requests(1)[0].get(b"priority") == sent

@@ -61,7 +61,8 @@ static inline int job_setup(void **state)
 	world.origin = world.http.origin;
 	world.config = config_new();
 	assert_non_null(world.config);
-	world.config->job.delivery_timeout_ms = 50; /* a client without credit is not waited for long */
+	world.config->job.delivery_timeout_ms =
+		50; /* a client without credit is not waited for long */
 	free(world.config->pool.h2c_hosts);
 	world.config->pool.h2c_hosts = strdup("127.0.0.1");
 	world.config->job.backoff_ms = 10;
