@@ -170,6 +170,15 @@ static void describe_local_reset(const struct stream *stream, uint32_t error_cod
 	} else if (stream->fault == FAIL_NO_MEMORY) {
 		end->reason = CLOSE_RESET;
 		failure_set(failure, stream->fault, "the daemon has no memory for the response");
+	} else if (error_code == NGHTTP2_PROTOCOL_ERROR && stream->head_done &&
+		   stream->data_begun > 0 &&
+		   (!request_expects_body(stream->request) || stream->status == 204 ||
+		    stream->status == 304)) {
+		failure_set(failure, FAIL_H2_STREAM_ERROR,
+			    "the peer sent a body in answer to %s with status %u, which has none",
+			    stream->request->method, stream->status);
+		failure->links[0].has_h2_code = true;
+		failure->links[0].h2_code = error_code;
 	} else if (error_code == NGHTTP2_PROTOCOL_ERROR && announced_length(stream, &length) &&
 		   stream->data_begun > length) {
 		end->reason = CLOSE_LENGTH_MISMATCH;

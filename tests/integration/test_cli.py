@@ -2,16 +2,14 @@
 """fetchctl: what it prints, what it writes, and how it exits."""
 
 import concurrent.futures
-import fcntl
 import hashlib
 import os
 import re
 import resource
+import select
 import signal
 import socket
 import subprocess
-import sys
-import termios
 import threading
 
 import pytest
@@ -478,14 +476,8 @@ def test_signal_while_nobody_reads_standard_output(daemon, origin, blocking):
     ours, theirs = os.pipe()
     os.set_blocking(theirs, blocking)
     running = process.start(cli.command(daemon, "get", origin.url("/large")), stdout=theirs, stderr=subprocess.PIPE)
+    until(lambda: not select.select([], [theirs], [], 0)[1], "the pipe to be full")
     os.close(theirs)
-    waiting = bytearray(4)
-
-    def is_full():
-        fcntl.ioctl(ours, termios.FIONREAD, waiting)
-        return int.from_bytes(waiting, sys.byteorder) == fcntl.fcntl(ours, fcntl.F_GETPIPE_SZ)
-
-    until(is_full, "the pipe to be full")
     running.send_signal(signal.SIGTERM)
     running.communicate(timeout=PATIENCE)
     os.close(ours)

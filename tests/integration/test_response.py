@@ -354,3 +354,18 @@ def test_32_body_in_order_with_offsets_and_undecoded(client, serve):
         assert chunk.offset == offset and chunk.data
         offset += len(chunk.data)
     assert offset == len(packed)
+
+
+@pytest.mark.parametrize("method, status", [("HEAD", 404), ("GET", 304)])
+def test_35_body_where_there_is_none(client, serve, method, status):
+    """The length of what was not to be sent is not what is wrong with it."""
+
+    def script(connection):
+        request = connection.request()
+        connection.headers(request.stream, status, [("content-length", "5")])
+        connection.raw(b"\0\0\5\0\1" + request.stream.to_bytes(4, "big") + b"hello")
+        connection.idle()
+
+    result = client.fetch(serve(script).url(), method=method)
+    assert result.reason == "PROTOCOL_ERROR" and result.codes == ["H2_STREAM_ERROR"], result
+    assert f"answer to {method} with status {status}" in result.texts and result.body == b""
