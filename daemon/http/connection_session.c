@@ -150,6 +150,12 @@ static void on_headers(struct connection *connection, struct stream *stream)
 		if (stream->callbacks) {
 			stream->callbacks->on_trailers(stream->ctx, &stream->fields);
 		}
+	} else if (stream->status < 100) {
+		/* Three digits, so nghttp2 lets it through, but none of the classes of RFC 9110,
+		 * section 15. */
+		stream->fault = FAIL_H2_STREAM_ERROR;
+		(void)nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE,
+						(int32_t)stream->id, NGHTTP2_PROTOCOL_ERROR);
 	} else if (stream->status / 100 == 1) {
 		deliver_interim(connection, stream);
 	} else {

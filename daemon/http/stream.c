@@ -167,6 +167,12 @@ static void describe_local_reset(const struct stream *stream, uint32_t error_cod
 		failure_set(failure, stream->fault,
 			    "more than %u interim responses (http.max_informational)",
 			    stream->informational - 1);
+	} else if (stream->fault == FAIL_H2_STREAM_ERROR) {
+		failure_set(failure, stream->fault,
+			    "the peer broke HTTP/2 on this stream: %03u is no status",
+			    stream->status);
+		failure->links[0].has_h2_code = true;
+		failure->links[0].h2_code = NGHTTP2_PROTOCOL_ERROR;
 	} else if (stream->fault == FAIL_NO_MEMORY) {
 		end->reason = CLOSE_RESET;
 		failure_set(failure, stream->fault, "the daemon has no memory for the response");

@@ -369,3 +369,14 @@ def test_35_body_where_there_is_none(client, serve, method, status):
     result = client.fetch(serve(script).url(), method=method)
     assert result.reason == "PROTOCOL_ERROR" and result.codes == ["H2_STREAM_ERROR"], result
     assert f"answer to {method} with status {status}" in result.texts and result.body == b""
+
+
+def test_31_status_that_is_none(client, serve):
+    def script(connection):
+        request = connection.request()
+        # ":status: 051", which h2 would not send.
+        connection.raw(b"\0\0\5\1\5" + request.stream.to_bytes(4, "big") + b"\x08\x03051")
+        connection.idle()
+
+    result = client.fetch(serve(script).url())
+    assert result.reason == "PROTOCOL_ERROR" and "051 is no status" in result.texts and not result.head, result
