@@ -198,37 +198,3 @@ size_t bytes_take(struct bytes *bytes, void *data, size_t length)
 	}
 	return taken;
 }
-
-ssize_t bytes_move(struct bytes *to, struct bytes *from, size_t length)
-{
-	assert(to != from);
-	size_t left = length < from->length ? length : from->length;
-	left = left < bytes_room(to) ? left : bytes_room(to);
-	size_t moved = 0;
-	while (left > 0) {
-		struct bytes_chunk *chunk = from->head;
-		size_t held = chunk->end - chunk->begin;
-		size_t part = held < left ? held : left;
-		/* A whole chunk changes hands without a copy, unless it is mostly empty: then the
-		 * memory would not follow the content. */
-		if (part == held && held > tail_room(to) && held >= chunk->capacity / 2) {
-			(void)pop_chunk(from);
-			if (to->tail) {
-				to->tail->next = chunk;
-			} else {
-				to->head = chunk;
-			}
-			to->tail = chunk;
-			to->length += held;
-		} else {
-			int error = bytes_append(to, chunk->data + chunk->begin, part);
-			if (error) {
-				return moved > 0 ? (ssize_t)moved : error;
-			}
-			bytes_skip(from, part);
-		}
-		moved += part;
-		left -= part;
-	}
-	return (ssize_t)moved;
-}

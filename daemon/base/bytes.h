@@ -40,6 +40,3 @@ unsigned bytes_peek(const struct bytes *bytes, struct iovec *iov, unsigned max);
 void bytes_skip(struct bytes *bytes, size_t length);
 /* Copies up to `length` of the first bytes out and drops them; returns how many. */
 size_t bytes_take(struct bytes *bytes, void *data, size_t length);
-/* Moves up to `length` bytes from the front of `from` to the end of `to`. Returns how many bytes
- * were moved (less when `to` is full), or -ENOMEM: then nothing was. */
-ssize_t bytes_move(struct bytes *to, struct bytes *from, size_t length);

@@ -18,21 +18,6 @@
  * section 5.1.1). */
 #define STREAM_ID_LAST (UINT32_C(0x7fffffff) - 2048u)
 
-const char *connection_state_name(enum connection_state state)
-{
-	switch (state) {
-	case CONNECTION_CONNECTING:
-		return "connecting";
-	case CONNECTION_OPEN:
-		return "open";
-	case CONNECTION_DRAINING:
-		return "draining";
-	case CONNECTION_CLOSED:
-		return "closed";
-	}
-	return "?";
-}
-
 /* The only place that changes the state. */
 static void set_state(struct connection *connection, enum connection_state state)
 {
@@ -227,6 +212,7 @@ int connection_new(struct http_env *env, const struct dial_target *target,
 		return rc;
 	}
 	connection->number = ++env->connection_count;
+	env->metrics->dns_lookups += !target->host_is_address;
 	connection->last_read_ms = loop_now_ms(env->loop);
 	*ret_connection = connection;
 	return 0;
@@ -320,11 +306,6 @@ uint32_t connection_slots(const struct connection *connection)
 uint32_t connection_streams(const struct connection *connection)
 {
 	return connection->stream_count;
-}
-
-uint64_t connection_carried(const struct connection *connection)
-{
-	return connection->carried;
 }
 
 uint64_t connection_number(const struct connection *connection)

@@ -72,15 +72,11 @@ bool connection_check(struct connection *connection);
 bool connection_is_checked(const struct connection *connection);
 
 enum connection_state connection_state(const struct connection *connection);
-/* "connecting", "open", ... */
-const char *connection_state_name(enum connection_state state);
 /* How many more streams it takes now; 0 unless it is open. */
 uint32_t connection_slots(const struct connection *connection);
 /* Streams on it, and the most it may have at once: the lower of ours and the peer's. */
 uint32_t connection_streams(const struct connection *connection);
 uint32_t connection_limit(const struct connection *connection);
-/* Streams it has carried so far. */
-uint64_t connection_carried(const struct connection *connection);
 /* The daemon's number for it, from 1. */
 uint64_t connection_number(const struct connection *connection);
 /* NULL while it is being dialed and after it is closed. */

@@ -32,13 +32,6 @@ void header_list_clear(struct header_list *list)
 	header_list_init(list, list->max_size, list->max_count);
 }
 
-void header_list_move(struct header_list *to, struct header_list *from)
-{
-	header_list_clear(to);
-	*to = *from;
-	header_list_init(from, to->max_size, to->max_count);
-}
-
 static int reserve_text(struct header_list *list, uint32_t more)
 {
 	uint32_t need = list->text_length + more;

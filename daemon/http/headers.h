@@ -37,8 +37,6 @@ struct header_list {
 void header_list_init(struct header_list *list, uint32_t max_size, uint32_t max_count);
 /* Frees the content; the list is empty and usable again. Idempotent. */
 void header_list_clear(struct header_list *list);
-/* Moves the content; `from` is empty afterwards. `to` must be empty or initialized. */
-void header_list_move(struct header_list *to, struct header_list *from);
 
 /* Copies one field to the end. 0; -ENOBUFS at a ceiling, -ENOMEM: then the list is as before. */
 int header_list_add(struct header_list *list, const struct header_field *field);

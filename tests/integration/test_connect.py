@@ -242,3 +242,15 @@ def test_45_retry_of_a_failed_connection(start_daemon, certificates):
             assert result.reason == "ENDED" and server.accepted == 1, result
         assert len(result.closed.attempts) > 1
         assert client.stats().jobs.retries >= 1
+
+
+def test_lookups_are_counted(start_daemon, serve):
+    """One for each name that is dialed; addresses and connections that are there need none."""
+    server = serve(simple())
+    daemon = start_daemon()
+    with daemon.client() as client:
+        assert client.fetch(server.url(host="good.test")).reason == "ENDED"
+        assert client.stats().pool.dns_lookups == 1
+        assert client.fetch(server.url(host="good.test")).reason == "ENDED"
+        assert client.fetch(server.url(host="127.0.0.1")).reason == "ENDED"
+        assert client.stats().pool.dns_lookups == 1

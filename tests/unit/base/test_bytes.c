@@ -221,90 +221,13 @@ static void out_of_memory_adds_nothing(void **state)
 	take_and_compare(&bytes, 60600);
 }
 
-static void move_keeps_order_and_ceiling(void **state)
-{
-	(void)state;
-	static const size_t sizes[] = {0, 1, 700, 1000, 5000, 16384, 30000, 60000};
-	for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); ++i) {
-		for (unsigned k = 0; k < sizeof(sizes) / sizeof(sizes[0]); ++k) {
-			struct bytes to;
-			struct bytes from;
-			bytes_init(&to, 70000);
-			bytes_init(&from, 100000);
-			put_at = take_at = 0;
-			assert_int_equal(put(&to, 500), 0);
-			assert_int_equal(put(&from, sizes[i]), 0);
-			size_t expected = sizes[k] < sizes[i] ? sizes[k] : sizes[i];
-			assert_int_equal(bytes_move(&to, &from, sizes[k]), expected);
-			assert_int_equal(bytes_length(&to), 500 + expected);
-			assert_int_equal(bytes_length(&from), sizes[i] - expected);
-			/* Appending behind moved chunks. */
-			size_t rest = bytes_length(&from);
-			assert_int_equal(bytes_move(&to, &from, SIZE_MAX), rest);
-			assert_int_equal(put(&to, 300), 0);
-			take_and_compare(&to, bytes_length(&to));
-			assert_int_equal(chunks_held, 0);
-		}
-	}
-	struct bytes to;
-	struct bytes from;
-	put_at = take_at = 0;
-	bytes_init(&to, 20000);
-	bytes_init(&from, 50000);
-	assert_int_equal(put(&from, 50000), 0);
-	assert_int_equal(bytes_move(&to, &from, 50000), 20000);
-	assert_int_equal(bytes_move(&to, &from, 50000), 0);
-	take_and_compare(&to, 20000);
-	take_and_compare(&from, 30000);
-}
-
-static void move_without_memory(void **state)
-{
-	(void)state;
-	struct bytes to;
-	struct bytes from;
-	bytes_init(&to, 1 << 20);
-	bytes_init(&from, 1 << 20);
-	assert_int_equal(put(&from, 100), 0);
-	allocations_left = 0;
-	assert_int_equal(bytes_move(&to, &from, 50), -ENOMEM);
-	assert_int_equal(bytes_length(&to), 0);
-	assert_int_equal(bytes_length(&from), 100);
-	/* Full chunks need none, the part of one does: what was moved is said. */
-	allocations_left = ~0u;
-	assert_int_equal(put(&from, 40000), 0);
-	allocations_left = 0;
-	ssize_t moved = bytes_move(&to, &from, 30000);
-	assert_in_range(moved, 1, 29999);
-	allocations_left = ~0u;
-	take_and_compare(&to, (size_t)moved);
-	take_and_compare(&from, 40100 - (size_t)moved);
-}
-
-static void moved_crumbs_are_gathered(void **state)
-{
-	(void)state;
-	struct bytes to;
-	struct bytes from;
-	bytes_init(&to, 1 << 20);
-	bytes_init(&from, 1 << 20);
-	for (unsigned i = 0; i < 1000; ++i) {
-		assert_int_equal(put(&from, 10), 0);
-		assert_int_equal(bytes_move(&to, &from, 10), 10);
-	}
-	assert_in_range(chunks_held, 1, 6);
-	take_and_compare(&to, 10000);
-}
-
 int main(void)
 {
 #define BYTES_TEST(name) cmocka_unit_test_setup_teardown(name, reset, check_no_chunks)
 	const struct CMUnitTest tests[] = {
-		BYTES_TEST(empty_queue_holds_nothing),    BYTES_TEST(ceiling_is_exact),
-		BYTES_TEST(content_keeps_its_order),      BYTES_TEST(memory_follows_content),
-		BYTES_TEST(peek_shows_the_front),         BYTES_TEST(out_of_memory_adds_nothing),
-		BYTES_TEST(move_keeps_order_and_ceiling), BYTES_TEST(move_without_memory),
-		BYTES_TEST(moved_crumbs_are_gathered),
+		BYTES_TEST(empty_queue_holds_nothing), BYTES_TEST(ceiling_is_exact),
+		BYTES_TEST(content_keeps_its_order),   BYTES_TEST(memory_follows_content),
+		BYTES_TEST(peek_shows_the_front),      BYTES_TEST(out_of_memory_adds_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

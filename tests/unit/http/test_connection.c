@@ -165,7 +165,7 @@ static void slots_follow_both_limits(void **state)
 		h2_head(h2_first(world.origin, i), true, 204, NULL);
 	}
 	UNTIL(world.loop, connection_slots(connection) == 1);
-	assert_int_equal(connection_carried(connection), 3);
+	assert_int_equal(connection->carried, 3);
 	assert_int_equal(world.metrics.streams_opened, 3);
 	assert_int_equal(world.metrics.streams_reused, 2);
 	fetch_fini(&fetches[0]);
@@ -603,15 +603,6 @@ static void free_when_it_drains(void **state)
 	fetch_fini(&fetch);
 }
 
-static void state_names(void **state)
-{
-	(void)state;
-	assert_string_equal(connection_state_name(CONNECTION_CONNECTING), "connecting");
-	assert_string_equal(connection_state_name(CONNECTION_OPEN), "open");
-	assert_string_equal(connection_state_name(CONNECTION_DRAINING), "draining");
-	assert_string_equal(connection_state_name(CONNECTION_CLOSED), "closed");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -642,7 +633,6 @@ int main(void)
 		TEST(free_inside_every_stream_callback),
 		TEST(free_while_it_ends),
 		TEST(free_when_it_drains),
-		TEST(state_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

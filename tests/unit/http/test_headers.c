@@ -171,30 +171,6 @@ static void find(void **state)
 	header_list_clear(&list);
 }
 
-static void move(void **state)
-{
-	struct header_list from;
-	struct header_list to = {0};
-
-	(void)state;
-	header_list_init(&from, 1000, 10);
-	(void)add(&from, "a", "1");
-	header_list_move(&to, &from);
-	assert_int_equal(header_list_count(&from), 0);
-	assert_int_equal(header_list_count(&to), 1);
-	assert_field(&to, 0, "a", "1");
-	/* The ceilings come along, and stay. */
-	assert_int_equal(to.max_size, 1000);
-	assert_int_equal(from.max_count, 10);
-	/* What the target held is freed. */
-	(void)add(&from, "b", "2");
-	header_list_move(&to, &from);
-	assert_int_equal(header_list_count(&to), 1);
-	assert_field(&to, 0, "b", "2");
-	header_list_clear(&to);
-	header_list_clear(&from);
-}
-
 static void out_of_memory_changes_nothing(void **state)
 {
 	struct header_list list;
@@ -290,7 +266,6 @@ int main(void)
 		cmocka_unit_test(size_ceiling),
 		cmocka_unit_test(grows_and_keeps_its_content),
 		cmocka_unit_test(find),
-		cmocka_unit_test(move),
 		cmocka_unit_test(out_of_memory_changes_nothing),
 		cmocka_unit_test(lengths),
 		cmocka_unit_test(what_may_be_indexed),
