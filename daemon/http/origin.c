@@ -52,8 +52,6 @@ void origin_queue_dispatch(struct origin *origin)
 
 /* ---- connections ---- */
 
-static void set_idle(struct pool_connection *entry, bool idle);
-
 static void on_idle_timeout(void *ctx)
 {
 	struct pool_connection *entry = ctx;
@@ -344,7 +342,10 @@ static void note_idle(struct origin *origin)
 
 	DL_FOREACH (origin->connections, entry) {
 		if (connection_state(entry->connection) == CONNECTION_OPEN) {
-			set_idle(entry, connection_streams(entry->connection) == 0);
+			/* One whose peer is being asked is needed: somebody waits for the answer.
+			 */
+			set_idle(entry, connection_streams(entry->connection) == 0 &&
+						!connection_is_checked(entry->connection));
 		}
 	}
 }

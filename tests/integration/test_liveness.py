@@ -88,6 +88,19 @@ def test_10_a_slow_answer_on_a_live_connection_is_waited_for(start_daemon, serve
         assert result.reason == "ENDED" and len(result.closed.attempts) == 1, result
 
 
+def test_10_a_connection_that_is_asked_is_not_idle(start_daemon, serve):
+    """Its job waits for the answer: the only place in the pool is not given to somebody else meanwhile."""
+    known, other = serve(dies_after_the_first_answer(alive=True)), serve(dies_after_the_first_answer(alive=True))
+    daemon = start_daemon({**QUICK, "pool.max_connections": "1", "pool.max_connections_per_origin": "1"})
+    with daemon.client() as client:
+        assert client.fetch(known.url()).reason == "ENDED"
+        silence(client, 0.15)
+        first, second = client.finish(client.submit(known.url()), client.submit(other.url()))
+        assert first.reason == second.reason == "ENDED", (first, second)
+        assert first.closed.attempts[0].connection == 1, first
+    assert known.accepted == 1
+
+
 def silence(client, seconds):
     """Lets that much time pass in which the daemon hears nothing from the server. Time itself is what is tested here."""
     client.read_for(seconds)
