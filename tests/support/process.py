@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("FETCHD_BUILD_DIR", ROOT / "build-ci"))
 SANITIZED = "FETCHD_SANITIZE:STRING=address" in (BUILD / "CMakeCache.txt").read_text(encoding="utf-8")
 # How long anything may take before it counts as hung. A guard, never a measurement: no test passes or fails by it
