@@ -377,6 +377,7 @@ static int take_frame(struct fetchd_connection *connection, const uint8_t *data,
 	case WIRE_SERVER_TRAILERS:
 	case WIRE_SERVER_WARNING:
 	case WIRE_SERVER_PROGRESS:
+	case WIRE_SERVER_UPLOAD_CREDIT:
 		r = job_event(connection, frame);
 		break;
 	case WIRE_SERVER_LIST:

@@ -120,6 +120,13 @@ const char *fetchd_failure_advice(enum fetchd_failure_code code)
 	case FETCHD_FAIL_ALPN_MISMATCH:
 	case FETCHD_FAIL_NOT_HTTP2:
 		return "the server does not speak HTTP/2 there; fetchd speaks nothing else";
+	case FETCHD_FAIL_TOO_MANY_REDIRECTS:
+		return "allow more redirections, or see where they lead with fetchctl get -v";
+	case FETCHD_FAIL_REDIRECT_CLEARTEXT:
+		return "fetch the http:// URL itself if that is what you want, or allow "
+		       "redirections to it";
+	case FETCHD_FAIL_TOO_SLOW:
+		return "lower job.min_rate in fetchd.conf(5) if so slow a server is worth it";
 	case FETCHD_FAIL_TIMEOUT_CLIENT:
 		return "the receiver took nothing for too long; see job.client_timeout in "
 		       "fetchd.conf(5)";
@@ -134,6 +141,7 @@ const char *fetchd_failure_advice(enum fetchd_failure_code code)
 	case FETCHD_FAIL_BODY_INVALID:
 	case FETCHD_FAIL_LIMIT_INVALID:
 	case FETCHD_FAIL_NO_MEMORY:
+	case FETCHD_FAIL_REDIRECT_INVALID:
 	case FETCHD_FAIL_CONNECT_ERROR:
 	case FETCHD_FAIL_TIMEOUT_CONNECT:
 	case FETCHD_FAIL_TLS_HANDSHAKE:
@@ -151,12 +159,20 @@ const char *fetchd_failure_advice(enum fetchd_failure_code code)
 	case FETCHD_FAIL_MISDIRECTED:
 	case FETCHD_FAIL_TOO_MANY_INFORMATIONAL:
 	case FETCHD_FAIL_STREAM_IDS_USED_UP:
+	case FETCHD_FAIL_FLOOD_SETTINGS:
+	case FETCHD_FAIL_FLOOD_PING:
+	case FETCHD_FAIL_FLOOD_RESET:
+	case FETCHD_FAIL_FLOOD_EMPTY:
+	case FETCHD_FAIL_FLOOD_CONTINUATION:
+	case FETCHD_FAIL_FLOOD_ANSWERS:
 	case FETCHD_FAIL_TIMEOUT_QUEUE:
 	case FETCHD_FAIL_TIMEOUT_FIRST_BYTE:
 	case FETCHD_FAIL_TIMEOUT_STALL:
 	case FETCHD_FAIL_TIMEOUT_TOTAL:
 	case FETCHD_FAIL_LENGTH_SHORT:
 	case FETCHD_FAIL_LENGTH_LONG:
+	case FETCHD_FAIL_TIMEOUT_UPLOAD:
+	case FETCHD_FAIL_UPLOAD_LENGTH:
 	case FETCHD_FAIL_CANCELLED_BY_CLIENT:
 	case FETCHD_FAIL_CLIENT_GONE:
 	case FETCHD_FAIL_STOPPED:

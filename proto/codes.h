@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The close reasons and failure codes of fetchd.v1, as tables. Every enum and every name of them in
+ * The close reasons, failure codes, reasons for waiting and states of a connection of fetchd.v1, as
+ * tables. Every enum and every name of them in
  * the daemon and in the client library comes from here; a unit test compares the tables with the
  * compiled schema. What each one means is said in fetchd.proto.
  *
@@ -40,6 +41,9 @@
 	X(TOO_MANY_JOBS, 10) \
 	X(DRAINING, 11) \
 	X(NO_MEMORY, 12) \
+	X(TOO_MANY_REDIRECTS, 13) \
+	X(REDIRECT_INVALID, 14) \
+	X(REDIRECT_CLEARTEXT, 15) \
 	X(DNS_NOT_FOUND, 20) \
 	X(DNS_FAILED, 21) \
 	X(DNS_TIMEOUT, 22) \
@@ -68,6 +72,12 @@
 	X(HEADERS_TOO_LARGE, 47) \
 	X(TOO_MANY_INFORMATIONAL, 48) \
 	X(STREAM_IDS_USED_UP, 49) \
+	X(FLOOD_SETTINGS, 50) \
+	X(FLOOD_PING, 51) \
+	X(FLOOD_RESET, 52) \
+	X(FLOOD_EMPTY, 53) \
+	X(FLOOD_CONTINUATION, 54) \
+	X(FLOOD_ANSWERS, 55) \
 	X(TIMEOUT_QUEUE, 60) \
 	X(TIMEOUT_FIRST_BYTE, 61) \
 	X(TIMEOUT_STALL, 62) \
@@ -77,8 +87,36 @@
 	X(SIZE_RECEIVED, 66) \
 	X(LENGTH_SHORT, 67) \
 	X(LENGTH_LONG, 68) \
+	X(TIMEOUT_UPLOAD, 69) \
+	X(TOO_SLOW, 70) \
+	X(UPLOAD_LENGTH, 71) \
 	X(CANCELLED_BY_CLIENT, 80) \
 	X(CLIENT_GONE, 81) \
 	X(STOPPED, 82) \
 	X(INTERNAL, 83)
+
+#define WAIT_REASON_TABLE(X) \
+	X(DNS, 1) \
+	X(CONNECTING, 2) \
+	X(STREAM_LIMIT, 3) \
+	X(CONNECTION_LIMIT, 4) \
+	X(ORIGIN_BACKOFF, 5) \
+	X(MEMORY_BUDGET, 7) \
+	X(CLIENT_CREDIT, 8) \
+	X(CLIENT_SOCKET, 9) \
+	X(PEER_WINDOW, 10) \
+	X(RETRY_TIMER, 11) \
+	X(LIVENESS, 12) \
+	X(CONTINUE, 13) \
+	X(PEER_SOCKET, 14) \
+	X(RESPONSE, 15) \
+	X(BODY, 16) \
+	X(CLIENT_UPLOAD, 17)
+
+#define CONNECTION_STATE_TABLE(X) \
+	X(CONNECTING, 1) \
+	X(OPEN, 2) \
+	X(DRAINING, 3) \
+	X(CLOSING, 4) \
+	X(FAILED, 5)
 /* clang-format on */

@@ -38,6 +38,7 @@
 #define WIRE_LIST_URL_MAX 512u
 #define WIRE_REASONS_MAX 64u
 #define WIRE_ORIGINS_MAX 256u
+#define WIRE_CONNECTIONS_MAX 256u
 
 /* Borrowed bytes; not NUL-terminated. Strings that the schema calls `string` are given as
  * NUL-terminated `const char *`, never NULL after decoding ("" if absent). */
@@ -67,6 +68,20 @@ enum wire_failure_code {
 	WIRE_FAIL_UNSPECIFIED = 0,
 #define X(name, number) WIRE_FAIL_##name = (number),
 	FAILURE_CODE_TABLE(X)
+#undef X
+};
+
+enum wire_wait_reason {
+	WIRE_WAIT_UNSPECIFIED = 0,
+#define X(name, number) WIRE_WAIT_##name = (number),
+	WAIT_REASON_TABLE(X)
+#undef X
+};
+
+enum wire_connection_state {
+	WIRE_CONNECTION_UNSPECIFIED = 0,
+#define X(name, number) WIRE_CONNECTION_##name = (number),
+	CONNECTION_STATE_TABLE(X)
 #undef X
 };
 
@@ -120,6 +135,7 @@ enum wire_client_kind {
 	WIRE_CLIENT_STATS,
 	WIRE_CLIENT_PING,
 	WIRE_CLIENT_CANCEL_JOB,
+	WIRE_CLIENT_UPLOAD_DATA,
 };
 
 struct wire_client_hello {
@@ -149,6 +165,10 @@ struct wire_submit {
 	bool replay_forbidden; /* replay_allowed was sent and false */
 	bool retry_allowed;
 	uint32_t progress_interval_ms;
+	uint32_t max_redirects;
+	bool redirect_to_cleartext;
+	bool has_upload;
+	struct wire_optional upload_length;
 };
 
 struct wire_client_frame {
@@ -166,10 +186,15 @@ struct wire_client_frame {
 		} list;
 		struct {
 			uint32_t origins;
+			uint32_t connections;
 		} stats;
 		struct {
 			uint64_t job;
 		} cancel_job;
+		struct {
+			struct wire_bytes data;
+			bool end;
+		} upload_data;
 		struct {
 			uint32_t field; /* the first unknown field's number, 0 if there was none */
 		} unknown;
@@ -195,6 +220,7 @@ enum wire_server_kind {
 	WIRE_SERVER_PONG,
 	WIRE_SERVER_CANCEL_JOB,
 	WIRE_SERVER_UNSUPPORTED,
+	WIRE_SERVER_UPLOAD_CREDIT,
 };
 
 struct wire_server_hello {
@@ -229,6 +255,7 @@ struct wire_head {
 	size_t header_count;
 	struct wire_connection_info connection;
 	struct wire_optional content_length;
+	const char *url;
 };
 
 struct wire_failure {
@@ -248,6 +275,7 @@ struct wire_attempt {
 	bool replay_safe;
 	const char *why;
 	uint32_t status;
+	const char *url;
 };
 
 struct wire_byte_counts {
@@ -285,6 +313,15 @@ struct wire_progress {
 	const char *waiting_for;
 };
 
+/* reason UNSPECIFIED: it does not wait. */
+struct wire_wait {
+	enum wire_wait_reason reason;
+	uint64_t for_ms;
+	struct wire_optional left_ms;
+	const char *limit;
+	uint64_t limit_value;
+};
+
 struct wire_job_info {
 	uint64_t job;
 	enum wire_job_state state;
@@ -300,6 +337,7 @@ struct wire_job_info {
 	uint64_t age_ms;
 	const char *waiting_for;
 	uint32_t attempts;
+	struct wire_wait wait;
 };
 
 struct wire_list_reply {
@@ -319,6 +357,26 @@ struct wire_origin_info {
 	uint32_t connecting;
 	uint32_t streams;
 	uint32_t waiting;
+	struct wire_optional backoff_ms;
+};
+
+struct wire_pool_connection {
+	const char *origin;
+	uint64_t connection;
+	enum wire_connection_state state;
+	uint64_t state_for_ms;
+	uint64_t age_ms;
+	const char *remote;
+	uint32_t streams;
+	uint32_t stream_limit;
+	uint64_t carried;
+	uint64_t send_window;
+	uint64_t receive_window;
+	uint64_t silent_ms;
+	struct wire_optional ping_ago_ms;
+	struct wire_optional ping_rtt_us;
+	struct wire_optional left_ms;
+	const char *why;
 };
 
 struct wire_stats_reply {
@@ -348,6 +406,8 @@ struct wire_stats_reply {
 	} pool;
 	const struct wire_origin_info *origins;
 	size_t origin_count;
+	const struct wire_pool_connection *connections;
+	size_t connection_count;
 	uint64_t rss_bytes;
 	uint64_t buffered_bytes;
 	uint64_t budget_bytes;
@@ -389,6 +449,9 @@ struct wire_server_frame {
 		struct {
 			uint32_t field;
 		} unsupported;
+		struct {
+			uint64_t bytes;
+		} upload_credit;
 	};
 };
 
@@ -433,6 +496,8 @@ bool wire_body_parse(const uint8_t *data, size_t length, uint64_t *ret_id, uint6
  * for what is unknown. */
 const char *wire_close_reason_name(enum wire_close_reason reason);
 const char *wire_failure_code_name(enum wire_failure_code code);
+const char *wire_wait_reason_name(enum wire_wait_reason reason);
+const char *wire_connection_state_name(enum wire_connection_state state);
 const char *wire_priority_name(enum wire_priority priority);
 const char *wire_job_state_name(enum wire_job_state state);
 const char *wire_warning_code_name(enum wire_warning_code code);

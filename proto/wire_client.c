@@ -94,6 +94,8 @@ static int submit_from(const Fetchd__V1__Submit *from, struct wire_arena *arena,
 							  (int)from->priority),
 		.retry_allowed = from->retry_allowed,
 		.progress_interval_ms = from->progress_interval_ms,
+		.max_redirects = from->max_redirects,
+		.redirect_to_cleartext = from->redirect_to_cleartext,
 	};
 	if (to->headers == NULL) {
 		return wire_arena_failure(arena, ret_why);
@@ -101,6 +103,13 @@ static int submit_from(const Fetchd__V1__Submit *from, struct wire_arena *arena,
 	if (from->opt_body_case == FETCHD__V1__SUBMIT__OPT_BODY_BODY) {
 		to->has_body = true;
 		to->body = wire_bytes_from(&from->body);
+	}
+	if (from->opt_upload_case == FETCHD__V1__SUBMIT__OPT_UPLOAD_UPLOAD) {
+		to->has_upload = true;
+		if (from->upload->opt_length_case == FETCHD__V1__UPLOAD__OPT_LENGTH_LENGTH) {
+			to->upload_length.set = true;
+			to->upload_length.value = from->upload->length;
+		}
 	}
 	if (from->opt_replay_allowed_case ==
 	    FETCHD__V1__SUBMIT__OPT_REPLAY_ALLOWED_REPLAY_ALLOWED) {
@@ -144,6 +153,7 @@ static int frame_from(const Fetchd__V1__ClientFrame *from, struct wire_arena *ar
 	case FETCHD__V1__CLIENT_FRAME__MSG_STATS:
 		to->kind = WIRE_CLIENT_STATS;
 		to->stats.origins = from->stats->origins;
+		to->stats.connections = from->stats->connections;
 		return 0;
 	case FETCHD__V1__CLIENT_FRAME__MSG_PING:
 		to->kind = WIRE_CLIENT_PING;
@@ -151,6 +161,11 @@ static int frame_from(const Fetchd__V1__ClientFrame *from, struct wire_arena *ar
 	case FETCHD__V1__CLIENT_FRAME__MSG_CANCEL_JOB:
 		to->kind = WIRE_CLIENT_CANCEL_JOB;
 		to->cancel_job.job = from->cancel_job->job;
+		return 0;
+	case FETCHD__V1__CLIENT_FRAME__MSG_UPLOAD_DATA:
+		to->kind = WIRE_CLIENT_UPLOAD_DATA;
+		to->upload_data.data = wire_bytes_from(&from->upload_data->data);
+		to->upload_data.end = from->upload_data->end;
 		return 0;
 	case FETCHD__V1__CLIENT_FRAME__MSG__NOT_SET:
 	case _FETCHD__V1__CLIENT_FRAME__MSG__CASE_IS_INT_SIZE:
@@ -266,6 +281,20 @@ static int submit_to(const struct wire_submit *from, struct wire_arena *arena,
 	}
 	to->retry_allowed = from->retry_allowed;
 	to->progress_interval_ms = from->progress_interval_ms;
+	to->max_redirects = from->max_redirects;
+	to->redirect_to_cleartext = from->redirect_to_cleartext;
+	if (from->has_upload) {
+		to->opt_upload_case = FETCHD__V1__SUBMIT__OPT_UPLOAD_UPLOAD;
+		to->upload = wire_arena_array(arena, 1, sizeof(*to->upload));
+		if (to->upload == NULL) {
+			return -ENOMEM;
+		}
+		fetchd__v1__upload__init(to->upload);
+		if (from->upload_length.set) {
+			to->upload->opt_length_case = FETCHD__V1__UPLOAD__OPT_LENGTH_LENGTH;
+			to->upload->length = from->upload_length.value;
+		}
+	}
 	return 0;
 }
 
@@ -280,6 +309,7 @@ union message {
 	Fetchd__V1__StatsRequest stats;
 	Fetchd__V1__Ping ping;
 	Fetchd__V1__CancelJob cancel_job;
+	Fetchd__V1__UploadData upload_data;
 };
 
 static int frame_to(const struct wire_client_frame *from, struct wire_arena *arena,
@@ -326,6 +356,7 @@ static int frame_to(const struct wire_client_frame *from, struct wire_arena *are
 		to->stats = &message->stats;
 		fetchd__v1__stats_request__init(to->stats);
 		to->stats->origins = from->stats.origins;
+		to->stats->connections = from->stats.connections;
 		return 0;
 	case WIRE_CLIENT_PING:
 		to->msg_case = FETCHD__V1__CLIENT_FRAME__MSG_PING;
@@ -337,6 +368,13 @@ static int frame_to(const struct wire_client_frame *from, struct wire_arena *are
 		to->cancel_job = &message->cancel_job;
 		fetchd__v1__cancel_job__init(to->cancel_job);
 		to->cancel_job->job = from->cancel_job.job;
+		return 0;
+	case WIRE_CLIENT_UPLOAD_DATA:
+		to->msg_case = FETCHD__V1__CLIENT_FRAME__MSG_UPLOAD_DATA;
+		to->upload_data = &message->upload_data;
+		fetchd__v1__upload_data__init(to->upload_data);
+		to->upload_data->data = wire_bytes_to(&from->upload_data.data);
+		to->upload_data->end = from->upload_data.end;
 		return 0;
 	}
 	return -EINVAL;

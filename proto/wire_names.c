@@ -29,6 +29,12 @@ CLOSE_REASON_TABLE(X)
 #define X(name, number) SAME(WIRE_FAIL_##name, FETCHD__V1__FAILURE_CODE__##name)
 FAILURE_CODE_TABLE(X)
 #undef X
+#define X(name, number) SAME(WIRE_WAIT_##name, FETCHD__V1__WAIT__REASON__##name)
+WAIT_REASON_TABLE(X)
+#undef X
+#define X(name, number) SAME(WIRE_CONNECTION_##name, FETCHD__V1__POOL_CONNECTION__STATE__##name)
+CONNECTION_STATE_TABLE(X)
+#undef X
 #define X(name) SAME(WIRE_PRIORITY_##name, FETCHD__V1__PRIORITY__##name)
 PRIORITY_TABLE(X)
 #undef X
@@ -65,6 +71,34 @@ const char *wire_failure_code_name(enum wire_failure_code code)
 	case WIRE_FAIL_##name: \
 		return #name;
 		FAILURE_CODE_TABLE(X)
+#undef X
+	}
+	return unspecified;
+}
+
+const char *wire_wait_reason_name(enum wire_wait_reason reason)
+{
+	switch (reason) {
+	case WIRE_WAIT_UNSPECIFIED:
+		break;
+#define X(name, number)        \
+	case WIRE_WAIT_##name: \
+		return #name;
+		WAIT_REASON_TABLE(X)
+#undef X
+	}
+	return unspecified;
+}
+
+const char *wire_connection_state_name(enum wire_connection_state state)
+{
+	switch (state) {
+	case WIRE_CONNECTION_UNSPECIFIED:
+		break;
+#define X(name, number)              \
+	case WIRE_CONNECTION_##name: \
+		return #name;
+		CONNECTION_STATE_TABLE(X)
 #undef X
 	}
 	return unspecified;

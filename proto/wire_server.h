@@ -43,6 +43,16 @@
 #define ORIGIN_NUMBERS(X) \
 	X(connections) X(connecting) X(streams) X(waiting)
 
+/* X(name, NAME as in the generated code) */
+#define POOL_CONNECTION_OPTIONALS(X) \
+	X(ping_ago_ms, PING_AGO_MS) \
+	X(ping_rtt_us, PING_RTT_US) \
+	X(left_ms, LEFT_MS)
+
+#define POOL_CONNECTION_NUMBERS(X) \
+	X(connection) X(state_for_ms) X(age_ms) X(streams) X(stream_limit) X(carried) \
+	X(send_window) X(receive_window) X(silent_ms)
+
 #define STATS_NUMBERS(X) \
 	X(uptime_ms) X(clients) X(rss_bytes) X(buffered_bytes) X(budget_bytes)
 /* clang-format on */

@@ -74,6 +74,7 @@ static int fields_from(Fetchd__V1__Field *const *fields, size_t count, struct wi
 	to->headers = wire_fields_from(arena, fields, count);
 	to->header_count = count;
 	connection_from(NULL, &to->connection);
+	to->url = "";
 	return to->headers != NULL ? 0 : wire_arena_failure(arena, ret_why);
 }
 
@@ -88,6 +89,7 @@ static int head_from(const Fetchd__V1__Head *from, struct wire_arena *arena, str
 		to->content_length.set = true;
 		to->content_length.value = from->content_length;
 	}
+	to->url = from->url;
 	return result;
 }
 
@@ -113,6 +115,7 @@ static void attempt_from(const Fetchd__V1__Attempt *from, struct wire_attempt *t
 	to->replay_safe = from->replay_safe;
 	to->why = from->why;
 	to->status = from->status;
+	to->url = from->url;
 }
 
 static void byte_counts_from(const Fetchd__V1__ByteCounts *from, struct wire_byte_counts *to)
@@ -159,6 +162,9 @@ static int closed_from(const Fetchd__V1__Closed *from, struct wire_arena *arena,
 		failure_from(from->failures[i], &failures[i]);
 	}
 	for (size_t i = 0; i < from->n_attempts; i++) {
+		if (strlen(from->attempts[i]->url) > WIRE_LIST_URL_MAX) {
+			return bad(ret_why, "Attempt.url: longer than 512 bytes");
+		}
 		attempt_from(from->attempts[i], &attempts[i]);
 	}
 	to->reason = close_reason_from(from->reason);
@@ -184,6 +190,22 @@ static void progress_from(const Fetchd__V1__Progress *from, struct wire_progress
 	to->waiting_for = from->waiting_for;
 }
 
+static void wait_from(const Fetchd__V1__Wait *wait, struct wire_wait *to)
+{
+	static const Fetchd__V1__Wait absent = FETCHD__V1__WAIT__INIT;
+	const Fetchd__V1__Wait *from = wait != NULL ? wait : &absent;
+
+	to->reason = (enum wire_wait_reason)wire_enum(&fetchd__v1__wait__reason__descriptor,
+						      (int)from->reason);
+	to->for_ms = from->for_ms;
+	if (from->opt_left_ms_case == FETCHD__V1__WAIT__OPT_LEFT_MS_LEFT_MS) {
+		to->left_ms.set = true;
+		to->left_ms.value = from->left_ms;
+	}
+	to->limit = from->limit;
+	to->limit_value = from->limit_value;
+}
+
 static void job_info_from(const Fetchd__V1__JobInfo *from, struct wire_job_info *to)
 {
 	JOB_INFO_NUMBERS(COPY_NUMBER)
@@ -199,6 +221,7 @@ static void job_info_from(const Fetchd__V1__JobInfo *from, struct wire_job_info 
 		to->content_length.value = from->content_length;
 	}
 	to->waiting_for = from->waiting_for;
+	wait_from(from->wait, &to->wait);
 }
 
 static int list_from(const Fetchd__V1__ListReply *from, struct wire_arena *arena,
@@ -251,10 +274,51 @@ static int job_stats_from(const Fetchd__V1__JobStats *stats, struct wire_arena *
 	return 0;
 }
 
+static void pool_connection_from(const Fetchd__V1__PoolConnection *from,
+				 struct wire_pool_connection *to)
+{
+	POOL_CONNECTION_NUMBERS(COPY_NUMBER)
+	to->origin = from->origin;
+	to->state = (enum wire_connection_state)wire_enum(
+		&fetchd__v1__pool_connection__state__descriptor, (int)from->state);
+	to->remote = from->remote;
+	to->why = from->why;
+#define X(name, NAME)                                                                      \
+	if (from->opt_##name##_case == FETCHD__V1__POOL_CONNECTION__OPT_##NAME##_##NAME) { \
+		to->name = (struct wire_optional){.set = true, .value = from->name};       \
+	}
+	POOL_CONNECTION_OPTIONALS(X)
+#undef X
+}
+
+static int pool_connections_from(const Fetchd__V1__StatsReply *from, struct wire_arena *arena,
+				 struct wire_stats_reply *to, const char **ret_why)
+{
+	struct wire_pool_connection *connections;
+
+	if (from->n_connections > WIRE_CONNECTIONS_MAX) {
+		return bad(ret_why, "StatsReply.connections: more than 256");
+	}
+	connections = wire_arena_array(arena, from->n_connections, sizeof(*connections));
+	if (connections == NULL) {
+		return wire_arena_failure(arena, ret_why);
+	}
+	for (size_t i = 0; i < from->n_connections; i++) {
+		if (strlen(from->connections[i]->why) > WIRE_TEXT_MAX) {
+			return bad(ret_why, "PoolConnection.why: longer than 256 bytes");
+		}
+		pool_connection_from(from->connections[i], &connections[i]);
+	}
+	to->connections = connections;
+	to->connection_count = from->n_connections;
+	return 0;
+}
+
 static int stats_from(const Fetchd__V1__StatsReply *from, struct wire_arena *arena,
 		      struct wire_stats_reply *to, const char **ret_why)
 {
 	struct wire_origin_info *origins;
+	int result;
 
 	if (from->n_origins > WIRE_ORIGINS_MAX) {
 		return bad(ret_why, "StatsReply.origins: more than 256");
@@ -268,6 +332,11 @@ static int stats_from(const Fetchd__V1__StatsReply *from, struct wire_arena *are
 #define X(name) origins[i].name = from->origins[i]->name;
 		ORIGIN_NUMBERS(X)
 #undef X
+		if (from->origins[i]->opt_backoff_ms_case ==
+		    FETCHD__V1__ORIGIN_INFO__OPT_BACKOFF_MS_BACKOFF_MS) {
+			origins[i].backoff_ms.set = true;
+			origins[i].backoff_ms.value = from->origins[i]->backoff_ms;
+		}
 	}
 	to->origins = origins;
 	to->origin_count = from->n_origins;
@@ -277,7 +346,8 @@ static int stats_from(const Fetchd__V1__StatsReply *from, struct wire_arena *are
 		POOL_STATS_NUMBERS(X)
 #undef X
 	}
-	return job_stats_from(from->jobs, arena, to, ret_why);
+	result = pool_connections_from(from, arena, to, ret_why);
+	return result == 0 ? job_stats_from(from->jobs, arena, to, ret_why) : result;
 }
 
 static int body_from(const Fetchd__V1__Body *from, struct wire_server_frame *to,
@@ -363,6 +433,10 @@ static int frame_from(const Fetchd__V1__ServerFrame *from, struct wire_arena *ar
 	case FETCHD__V1__SERVER_FRAME__MSG_UNSUPPORTED:
 		to->kind = WIRE_SERVER_UNSUPPORTED;
 		to->unsupported.field = from->unsupported->field;
+		return 0;
+	case FETCHD__V1__SERVER_FRAME__MSG_UPLOAD_CREDIT:
+		to->kind = WIRE_SERVER_UPLOAD_CREDIT;
+		to->upload_credit.bytes = from->upload_credit->bytes;
 		return 0;
 	case FETCHD__V1__SERVER_FRAME__MSG__NOT_SET:
 	case _FETCHD__V1__SERVER_FRAME__MSG__CASE_IS_INT_SIZE:

@@ -136,6 +136,7 @@ static void head_to(struct encoder *encoder, const struct wire_head *from, Fetch
 		to->opt_content_length_case = FETCHD__V1__HEAD__OPT_CONTENT_LENGTH_CONTENT_LENGTH;
 		to->content_length = from->content_length.value;
 	}
+	to->url = any_text_to(encoder, from->url);
 }
 
 static void failure_to(struct encoder *encoder, const struct wire_failure *from,
@@ -164,6 +165,7 @@ static void attempt_to(struct encoder *encoder, const struct wire_attempt *from,
 	to->replay_safe = from->replay_safe;
 	to->why = any_text_to(encoder, from->why);
 	to->status = from->status;
+	to->url = text_to(encoder, from->url, WIRE_LIST_URL_MAX);
 }
 
 static void timings_to(const struct wire_timings *from, Fetchd__V1__Timings *to)
@@ -228,6 +230,19 @@ static void progress_to(struct encoder *encoder, const struct wire_progress *fro
 	to->waiting_for = any_text_to(encoder, from->waiting_for);
 }
 
+static void wait_to(struct encoder *encoder, const struct wire_wait *from, Fetchd__V1__Wait *to)
+{
+	fetchd__v1__wait__init(to);
+	to->reason = (Fetchd__V1__Wait__Reason)from->reason;
+	to->for_ms = from->for_ms;
+	if (from->left_ms.set) {
+		to->opt_left_ms_case = FETCHD__V1__WAIT__OPT_LEFT_MS_LEFT_MS;
+		to->left_ms = from->left_ms.value;
+	}
+	to->limit = any_text_to(encoder, from->limit);
+	to->limit_value = from->limit_value;
+}
+
 static void job_info_to(struct encoder *encoder, const struct wire_job_info *from,
 			Fetchd__V1__JobInfo *to)
 {
@@ -244,6 +259,12 @@ static void job_info_to(struct encoder *encoder, const struct wire_job_info *fro
 		to->content_length = from->content_length.value;
 	}
 	to->waiting_for = any_text_to(encoder, from->waiting_for);
+	if (from->wait.reason != WIRE_WAIT_UNSPECIFIED) {
+		to->wait = make(encoder, 1, sizeof(*to->wait));
+		if (to->wait != NULL) {
+			wait_to(encoder, &from->wait, to->wait);
+		}
+	}
 }
 
 static void list_to(struct encoder *encoder, const struct wire_list_reply *from,
@@ -287,13 +308,70 @@ static void job_stats_to(struct encoder *encoder, const struct wire_stats_reply 
 #undef X
 }
 
-static void stats_to(struct encoder *encoder, const struct wire_stats_reply *from,
-		     Fetchd__V1__StatsReply *to)
+static void origins_to(struct encoder *encoder, const struct wire_stats_reply *from,
+		       Fetchd__V1__StatsReply *to)
 {
 	Fetchd__V1__OriginInfo *origins = make(encoder, from->origin_count, sizeof(*origins));
 
-	fetchd__v1__stats_reply__init(to);
 	to->origins = make(encoder, from->origin_count, sizeof(*to->origins));
+	if (encoder->no_memory) {
+		return;
+	}
+	for (size_t i = 0; i < from->origin_count; i++) {
+		fetchd__v1__origin_info__init(&origins[i]);
+		origins[i].origin = any_text_to(encoder, from->origins[i].origin);
+#define X(name) origins[i].name = from->origins[i].name;
+		ORIGIN_NUMBERS(X)
+#undef X
+		if (from->origins[i].backoff_ms.set) {
+			origins[i].opt_backoff_ms_case =
+				FETCHD__V1__ORIGIN_INFO__OPT_BACKOFF_MS_BACKOFF_MS;
+			origins[i].backoff_ms = from->origins[i].backoff_ms.value;
+		}
+		to->origins[i] = &origins[i];
+	}
+	to->n_origins = from->origin_count;
+}
+
+static void pool_connection_to(struct encoder *encoder, const struct wire_pool_connection *from,
+			       Fetchd__V1__PoolConnection *to)
+{
+	fetchd__v1__pool_connection__init(to);
+	POOL_CONNECTION_NUMBERS(COPY_NUMBER)
+	to->origin = any_text_to(encoder, from->origin);
+	to->state = (Fetchd__V1__PoolConnection__State)from->state;
+	to->remote = any_text_to(encoder, from->remote);
+	to->why = text_to(encoder, from->why, WIRE_TEXT_MAX);
+#define X(name, NAME)                                                                     \
+	if (from->name.set) {                                                             \
+		to->opt_##name##_case = FETCHD__V1__POOL_CONNECTION__OPT_##NAME##_##NAME; \
+		to->name = from->name.value;                                              \
+	}
+	POOL_CONNECTION_OPTIONALS(X)
+#undef X
+}
+
+static void pool_connections_to(struct encoder *encoder, const struct wire_stats_reply *from,
+				Fetchd__V1__StatsReply *to)
+{
+	size_t count = from->connection_count;
+	Fetchd__V1__PoolConnection *connections = make(encoder, count, sizeof(*connections));
+
+	to->connections = make(encoder, count, sizeof(*to->connections));
+	if (encoder->no_memory) {
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		pool_connection_to(encoder, &from->connections[i], &connections[i]);
+		to->connections[i] = &connections[i];
+	}
+	to->n_connections = count;
+}
+
+static void stats_to(struct encoder *encoder, const struct wire_stats_reply *from,
+		     Fetchd__V1__StatsReply *to)
+{
+	fetchd__v1__stats_reply__init(to);
 	to->jobs = make(encoder, 1, sizeof(*to->jobs));
 	to->pool = make(encoder, 1, sizeof(*to->pool));
 	if (encoder->no_memory) {
@@ -305,15 +383,8 @@ static void stats_to(struct encoder *encoder, const struct wire_stats_reply *fro
 #define X(name) to->pool->name = from->pool.name;
 	POOL_STATS_NUMBERS(X)
 #undef X
-	for (size_t i = 0; i < from->origin_count; i++) {
-		fetchd__v1__origin_info__init(&origins[i]);
-		origins[i].origin = any_text_to(encoder, from->origins[i].origin);
-#define X(name) origins[i].name = from->origins[i].name;
-		ORIGIN_NUMBERS(X)
-#undef X
-		to->origins[i] = &origins[i];
-	}
-	to->n_origins = from->origin_count;
+	origins_to(encoder, from, to);
+	pool_connections_to(encoder, from, to);
 }
 
 /* Room for the one message of an envelope. */
@@ -333,6 +404,7 @@ union message {
 	Fetchd__V1__Pong pong;
 	Fetchd__V1__CancelJobReply cancel_job;
 	Fetchd__V1__Unsupported unsupported;
+	Fetchd__V1__UploadCredit upload_credit;
 };
 
 static int frame_to(struct encoder *encoder, const struct wire_server_frame *from,
@@ -434,6 +506,12 @@ static int frame_to(struct encoder *encoder, const struct wire_server_frame *fro
 		to->unsupported = &message->unsupported;
 		fetchd__v1__unsupported__init(to->unsupported);
 		to->unsupported->field = from->unsupported.field;
+		break;
+	case WIRE_SERVER_UPLOAD_CREDIT:
+		to->msg_case = FETCHD__V1__SERVER_FRAME__MSG_UPLOAD_CREDIT;
+		to->upload_credit = &message->upload_credit;
+		fetchd__v1__upload_credit__init(to->upload_credit);
+		to->upload_credit->bytes = from->upload_credit.bytes;
 		break;
 	}
 	return encoder->no_memory ? -ENOMEM : 0;

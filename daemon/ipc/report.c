@@ -197,9 +197,13 @@ void report_stats(struct peer *peer, uint64_t id, uint32_t origin_limit)
 	stats->origins = origins;
 	stats->origin_count = pool_origins(ipc->world.pool, gauges, origin_limit);
 	for (size_t i = 0; i < stats->origin_count; i++) {
-		origins[i] = (struct wire_origin_info){gauges[i].name, gauges[i].connections,
-						       gauges[i].connecting, gauges[i].streams,
-						       gauges[i].waiting};
+		origins[i] = (struct wire_origin_info){
+			.origin = gauges[i].name,
+			.connections = gauges[i].connections,
+			.connecting = gauges[i].connecting,
+			.streams = gauges[i].streams,
+			.waiting = gauges[i].waiting,
+		};
 	}
 	peer_send(peer, &frame);
 out:

@@ -191,6 +191,8 @@ void request_handle(struct peer *peer, const struct wire_client_frame *frame)
 			handle_ping(peer, frame->id);
 		}
 		break;
+	case WIRE_CLIENT_UPLOAD_DATA:
+		break;
 	case WIRE_CLIENT_CANCEL_JOB:
 		if (take_id(peer, frame->id)) {
 			handle_cancel_job(peer, frame->id, frame->cancel_job.job);

@@ -147,6 +147,7 @@ static inline void talker_take(struct talker *talker, const uint8_t *data, size_
 	case WIRE_SERVER_PONG:
 	case WIRE_SERVER_CANCEL_JOB:
 	case WIRE_SERVER_UNSUPPORTED:
+	case WIRE_SERVER_UPLOAD_CREDIT:
 		break;
 	}
 	if (frame->kind == WIRE_SERVER_BODY) {
