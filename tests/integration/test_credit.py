@@ -68,13 +68,13 @@ def test_cancel_at_credit_zero(client, origin):
     assert client.finish(number).reason == "CANCELLED"
 
 
-def test_09_stalled_jobs_do_not_stall_their_neighbours(client, origin, documents):
+def test_09_stalled_jobs_do_not_stall_their_neighbours(client, every_origin, documents):
     """More stalled streams than the connection window holds by itself, on one connection."""
-    stalled = [client.submit(origin.url("/large"), initial_credit=0) for _ in range(20)]
+    stalled = [client.submit(every_origin.url("/large"), initial_credit=0) for _ in range(20)]
     for number in stalled:
         client.wait(number, "head")
     for _ in range(3):
-        result = client.fetch(origin.url("/large"))
+        result = client.fetch(every_origin.url("/large"))
         assert result.reason == "ENDED", result
         assert hashlib.sha256(result.body).hexdigest() == documents.sha256["large"]
     assert not any(client.received(number) for number in stalled)

@@ -10,8 +10,8 @@ from support.protocol import pb
 
 
 @pytest.mark.parametrize("name", ["empty", "one", "small", "page", "mid", "large"])
-def test_file(client, origin, documents, name):
-    result = client.fetch(origin.url(f"/{name}"))
+def test_file(client, every_origin, documents, name):
+    result = client.fetch(every_origin.url(f"/{name}"))
     assert result.reason == "ENDED", result
     assert result.head.status == 200
     assert hashlib.sha256(result.body).hexdigest() == documents.sha256[name]
@@ -20,8 +20,8 @@ def test_file(client, origin, documents, name):
     assert result.kinds[0] == "accepted" and not result.closed.failures
 
 
-def test_01_exactly_one_closed_always_last(client, origin):
-    number = client.submit(origin.url("/one"))
+def test_01_exactly_one_closed_always_last(client, every_origin):
+    number = client.submit(every_origin.url("/one"))
     assert client.finish(number).reason == "ENDED"
     client.cancel(number)
     client.stop(number)
@@ -31,14 +31,14 @@ def test_01_exactly_one_closed_always_last(client, origin):
     assert client.frames[number][-1].WhichOneof("msg") == "closed"
 
 
-def test_02_closed_carries_the_account(client, origin):
-    result = client.fetch(origin.url("/mid"))
+def test_02_closed_carries_the_account(client, every_origin):
+    result = client.fetch(every_origin.url("/mid"))
     closed = result.closed
     assert closed.bytes.payload == closed.bytes.delivered == len(result.body) == 1 << 20
     assert closed.bytes.wire_received > 1 << 20 and closed.bytes.wire_sent > 0
     (attempt,) = closed.attempts
     assert attempt.connection == result.head.connection.connection
-    assert attempt.remote == result.head.connection.remote == f"127.0.0.1:{origin.port}"
+    assert attempt.remote == result.head.connection.remote == f"127.0.0.1:{every_origin.port}"
     assert attempt.stream == 1 and attempt.status == 200
     assert attempt.outcome == pb.ENDED
     times = closed.timings
@@ -48,17 +48,17 @@ def test_02_closed_carries_the_account(client, origin):
     assert values == sorted(values), times
 
 
-def test_31_head_names_the_connection(client, origin):
-    first = client.fetch(origin.url("/one")).head.connection
-    second = client.fetch(origin.url("/one")).head.connection
+def test_31_head_names_the_connection(client, every_origin):
+    first = client.fetch(every_origin.url("/one")).head.connection
+    second = client.fetch(every_origin.url("/one")).head.connection
     assert first.tls_version == "TLS1.3" and "AES" in first.tls_cipher
     assert "good" in first.certificate_subject and first.certificate_expires > 1_700_000_000
     assert not first.reused and second.reused
     assert first.connection == second.connection == 1
 
 
-def test_many_on_one_connection(client, origin, documents):
-    numbers = [client.submit(origin.url(f"/{name}")) for name in ("small", "page", "mid") * 10]
+def test_many_on_one_connection(client, every_origin, documents):
+    numbers = [client.submit(every_origin.url(f"/{name}")) for name in ("small", "page", "mid") * 10]
     for name, result in zip(("small", "page", "mid") * 10, client.finish(*numbers)):
         assert result.reason == "ENDED", result
         assert hashlib.sha256(result.body).hexdigest() == documents.sha256[name]
@@ -68,15 +68,45 @@ def test_many_on_one_connection(client, origin, documents):
     assert pool.payload_received == pool.delivered == sum(documents.SIZES[name] for name in ("small", "page", "mid")) * 10
 
 
-def test_not_found_is_a_success_of_the_fetch(client, origin):
-    result = client.fetch(origin.url("/missing"))
+def test_not_found_is_a_success_of_the_fetch(client, every_origin):
+    result = client.fetch(every_origin.url("/missing"))
     assert result.reason == "ENDED" and result.head.status == 404
 
 
-def test_35_head_request_has_no_body(client, origin):
-    result = client.fetch(origin.url("/mid"), method="HEAD")
+def test_35_head_request_has_no_body(client, every_origin):
+    result = client.fetch(every_origin.url("/mid"), method="HEAD")
     assert result.reason == "ENDED", result
     assert result.head.status == 200 and result.body == b""
+
+
+def test_39_cancelled_mid_body_and_the_connection_lives(client, every_origin, documents):
+    """However a server takes the reset: what it had sent already is counted and thrown away."""
+    for _ in range(5):
+        number = client.submit(every_origin.url("/large"))
+        client.wait_received(number, 1)
+        client.cancel(number)
+        assert client.finish(number).reason == "CANCELLED"
+    for result in client.finish(*(client.submit(every_origin.url("/large")) for _ in range(3))):
+        assert result.reason == "ENDED", result
+        assert hashlib.sha256(result.body).hexdigest() == documents.sha256["large"]
+    stats = client.stats()
+    assert stats.pool.connections_opened == 1
+    assert not stats.pool.streams and not stats.buffered_bytes
+
+
+def test_40_stopped_mid_body(client, every_origin, documents):
+    number = client.submit(every_origin.url("/large"))
+    client.wait_received(number, 1)
+    client.stop(number)
+    result = client.finish(number)
+    assert result.reason == "STOP_DOWNLOAD", result
+    assert result.body == documents.read("large")[: len(result.body)]
+
+
+def test_33_max_size_of_what_is_announced(client, every_origin):
+    result = client.fetch(every_origin.url("/mid"), max_size=1000)
+    assert result.reason == "MAXSIZE_EXCEEDED" and not result.body
+    assert client.fetch(every_origin.url("/one")).reason == "ENDED"
 
 
 def test_tls_session_is_resumed(start_daemon, nginx):

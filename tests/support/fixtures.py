@@ -3,6 +3,8 @@
 state that a test could spoil."""
 
 import contextlib
+import pathlib
+import tempfile
 
 import pytest
 
@@ -10,7 +12,7 @@ from support.certs import Certificates
 from support.daemon import Daemon
 from support.dns import NameServer
 from support.h2_server import H2Server
-from support.origins import Documents, Nghttpd, Nginx
+from support.origins import Apache, Caddy, Documents, H2o, Nghttpd, Nginx
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +21,10 @@ def certificates(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def documents(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("documents")
-    # pytest's folders are for their owner only; servers may run as somebody else.
-    return Documents(folder)
+def documents():
+    # pytest's own folders are for their owner only, and Apache runs as somebody else.
+    with tempfile.TemporaryDirectory(prefix="fetchd-documents-") as folder:
+        yield Documents(pathlib.Path(folder))
 
 
 @pytest.fixture(scope="session")
@@ -43,9 +45,33 @@ def nginx(tmp_path_factory, certificates, documents):
         yield server
 
 
+@pytest.fixture(scope="session")
+def h2o(tmp_path_factory, certificates, documents):
+    with H2o(tmp_path_factory.mktemp("h2o"), certificates.good, documents) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def apache(tmp_path_factory, certificates, documents):
+    with Apache(tmp_path_factory.mktemp("apache"), certificates.good, documents) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def caddy(tmp_path_factory, certificates, documents):
+    with Caddy(tmp_path_factory.mktemp("caddy"), certificates.good, documents) as server:
+        yield server
+
+
+@pytest.fixture(params=["nghttpd", "nginx", "h2o", "apache", "caddy"])
+def every_origin(request):
+    """Each of the real servers in turn: for what a server's own habits may change."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(params=["nghttpd", "nginx"])
 def origin(request):
-    """Each of the real servers in turn."""
+    """The simplest server and the commonest."""
     return request.getfixturevalue(request.param)
 
 

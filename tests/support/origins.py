@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Real HTTP/2 servers over TLS: nghttpd and nginx."""
+"""Real HTTP/2 servers over TLS: nghttpd, nginx, h2o, Apache httpd and Caddy."""
 
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -146,3 +147,105 @@ http {{
         return re.findall(
             r'^(\d+) (\S+) (\S+) (\d+) "([^"]*)" "([^"]*)"$', self.access_log.read_text(encoding="utf-8"), re.MULTILINE
         )
+
+
+class H2o(Origin):
+    def command(self):
+        config = self.folder / f"h2o-{self.port}.conf"
+        user = "user: root\n" if os.geteuid() == 0 else ""
+        config.write_text(
+            f"""{user}num-threads: 1
+pid-file: {self.folder / "h2o.pid"}
+error-log: {self.folder / "h2o.err"}
+http2-max-concurrent-requests-per-connection: {self.settings.get("max_concurrent_streams", 100)}
+hosts:
+  default:
+    listen:
+      host: "{self.host}"
+      port: {self.port}
+      ssl:
+        certificate-file: {self.pair.certificate}
+        key-file: {self.pair.key}
+    paths:
+      "/":
+        file.dir: {self.documents.folder}
+""",
+            encoding="utf-8",
+        )
+        return ["h2o", "-m", "worker", "-c", config]
+
+
+class Apache(Origin):
+    MODULES = ("mpm_event", "authz_core", "ssl", "socache_shmcb", "http2")
+
+    def command(self):
+        config = self.folder / f"apache-{self.port}.conf"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so" for name in self.MODULES)
+        # It will not run as root unless it was built so; documents and key are for the tests' user alone.
+        user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
+        config.write_text(
+            f"""
+ServerRoot {self.folder}
+PidFile {self.folder / "apache.pid"}
+DefaultRuntimeDir {self.folder}
+{modules}
+{user}
+ServerName localhost
+Listen {host}:{self.port}
+ErrorLog /dev/stderr
+LogLevel warn
+Protocols h2
+StartServers 1
+H2MaxSessionStreams {self.settings.get("max_concurrent_streams", 100)}
+DocumentRoot {self.documents.folder}
+SSLEngine on
+SSLCertificateFile {self.pair.certificate}
+SSLCertificateKeyFile {self.pair.key}
+<Directory {self.documents.folder}>
+    Require all granted
+</Directory>
+""",
+            encoding="utf-8",
+        )
+        return ["apache2", "-D", "FOREGROUND", "-f", config]
+
+
+class Caddy(Origin):
+    """Serves only the authorities that it is configured for."""
+
+    def command(self):
+        config = self.folder / f"caddy-{self.port}.json"
+        server = {
+            "listen": [f"{self.host}:{self.port}"],
+            "automatic_https": {"disable": True},
+            "protocols": ["h1", "h2"],
+            "tls_connection_policies": [{}],
+            "routes": [
+                {
+                    "match": [{"host": ["localhost", "good.test"]}],
+                    "handle": [{"handler": "file_server", "root": str(self.documents.folder)}],
+                },
+                {"handle": [{"handler": "static_response", "status_code": 421}]},
+            ],
+        }
+        config.write_text(
+            json.dumps(
+                {
+                    "admin": {"disabled": True, "config": {"persist": False}},
+                    "storage": {"module": "file_system", "root": str(self.folder / "caddy")},
+                    "apps": {
+                        "http": {"servers": {"origin": server}},
+                        "tls": {
+                            "certificates": {
+                                "load_files": [
+                                    {"certificate": str(self.pair.certificate), "key": str(self.pair.key)}
+                                ]
+                            }
+                        },
+                    },
+                }
+            ),
+            encoding="utf-8",
+        )
+        return ["caddy", "run", "--config", config]
