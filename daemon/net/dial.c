@@ -40,12 +40,6 @@ struct attempt {
 	int error; /* errno, once over */
 };
 
-enum stage {
-	STAGE_LOOKUP,  /* no address yet, or not worth beginning */
-	STAGE_CONNECT, /* racing */
-	STAGE_TLS
-};
-
 struct dial {
 	struct loop *loop;
 	struct dns *dns;
@@ -60,7 +54,8 @@ struct dial {
 	uint64_t timeout_ms;
 	unsigned write_timeout_ms;
 
-	enum stage stage;
+	enum dial_stage stage;
+	uint64_t stage_since_ms;
 	struct dial_times times;
 	struct loop_timer deadline;
 	struct loop_timer delay; /* before the race: for AAAA; in it: until the next address */
@@ -75,6 +70,14 @@ struct dial {
 };
 
 static void try_next(struct dial *dial);
+
+static void set_stage(struct dial *dial, enum dial_stage stage)
+{
+	if (dial->stage != stage) {
+		dial->stage = stage;
+		dial->stage_since_ms = loop_now_ms(dial->loop);
+	}
+}
 
 /* ---- the end ---- */
 
@@ -226,13 +229,13 @@ void dial_describe(const struct dial *dial, struct failure *failure)
 	unsigned others = 0;
 
 	switch (dial->stage) {
-	case STAGE_LOOKUP:
+	case DIAL_LOOKUP:
 		if (dial->host_is_address) {
 			break; /* the race begins within this round */
 		}
 		(void)failure_append(failure, FAIL_DNS_TIMEOUT, "looking up %.200s", dial->host);
 		return;
-	case STAGE_CONNECT:
+	case DIAL_CONNECT:
 		for (unsigned i = 0; i < dial->attempt_count; i++) {
 			if (dial->attempts[i].fd >= 0) {
 				others += last ? 1 : 0;
@@ -240,7 +243,7 @@ void dial_describe(const struct dial *dial, struct failure *failure)
 			}
 		}
 		break;
-	case STAGE_TLS:
+	case DIAL_TLS:
 		(void)failure_append(failure, FAIL_TLS_HANDSHAKE, "TLS handshake with %s: %s",
 				     address_print(&dial->remote, remote),
 				     tls_handshake_stage(dial->handshake));
@@ -259,6 +262,15 @@ void dial_describe(const struct dial *dial, struct failure *failure)
 	}
 }
 
+enum dial_stage dial_stage(const struct dial *dial, uint64_t *ret_since_ms)
+{
+	*ret_since_ms = dial->stage_since_ms;
+	if (dial->stage == DIAL_LOOKUP && dial->host_is_address) {
+		return DIAL_CONNECT; /* the race begins within this round */
+	}
+	return dial->stage;
+}
+
 static void on_deadline(void *ctx)
 {
 	struct dial *dial = ctx;
@@ -268,7 +280,7 @@ static void on_deadline(void *ctx)
 		    "no connection to %.150s port %u within %llu ms", dial->host,
 		    (unsigned)dial->port, (unsigned long long)dial->timeout_ms);
 	dial_describe(dial, &failure);
-	if (dial->stage == STAGE_CONNECT && dial->attempt_count > 1) {
+	if (dial->stage == DIAL_CONNECT && dial->attempt_count > 1) {
 		append_attempts(dial, &failure);
 	}
 	fail(dial, &failure);
@@ -329,7 +341,7 @@ static void connected(struct dial *dial, struct attempt *attempt)
 		fail_memory(dial);
 		return;
 	}
-	dial->stage = STAGE_TLS;
+	set_stage(dial, DIAL_TLS);
 }
 
 static void on_attempt_io(void *ctx, unsigned events)
@@ -417,7 +429,7 @@ static void try_next(struct dial *dial)
 	const struct address *address;
 
 	loop_timer_stop(&dial->delay);
-	dial->stage = STAGE_CONNECT;
+	set_stage(dial, DIAL_CONNECT);
 	while (dial->attempt_count < ATTEMPTS_MAX && (address = take_address(dial)) != NULL) {
 		struct attempt *attempt = &dial->attempts[dial->attempt_count++];
 		int r;
@@ -466,11 +478,11 @@ static void on_addresses(void *ctx, int family, const struct address *addresses,
 		dial->times.dns_us = loop_clock_us(dial->loop);
 	}
 	enqueue(&dial->queues[family == AF_INET6 ? FAMILY_V6 : FAMILY_V4], addresses, count);
-	if (dial->stage == STAGE_LOOKUP && family == AF_INET) {
+	if (dial->stage == DIAL_LOOKUP && family == AF_INET) {
 		/* IPv6 is preferred: its answer gets a little time. on_done ends the wait. */
 		loop_timer_start(&dial->delay, dial->loop, RESOLUTION_DELAY_MS, on_attempt_delay,
 				 dial);
-	} else if (dial->stage == STAGE_LOOKUP || !loop_timer_active(&dial->delay)) {
+	} else if (dial->stage == DIAL_LOOKUP || !loop_timer_active(&dial->delay)) {
 		try_next(dial);
 	}
 }
@@ -485,7 +497,7 @@ static void on_lookup_done(void *ctx, bool found, const struct failure *failure)
 		fail(dial, failure);
 		return;
 	}
-	if (dial->stage == STAGE_LOOKUP || !loop_timer_active(&dial->delay)) {
+	if (dial->stage == DIAL_LOOKUP || !loop_timer_active(&dial->delay)) {
 		try_next(dial);
 	}
 }
@@ -536,7 +548,8 @@ int dial_start(struct loop *loop, struct dns *dns, const struct dial_target *tar
 	dial->tickets = target->tickets;
 	dial->timeout_ms = target->timeout_ms;
 	dial->write_timeout_ms = (unsigned)target->write_timeout_ms;
-	dial->stage = STAGE_LOOKUP;
+	dial->stage = DIAL_LOOKUP;
+	dial->stage_since_ms = loop_now_ms(loop);
 	dial->turn = FAMILY_V6;
 	r = dial->host ? begin(dial) : -ENOMEM;
 	if (r < 0) {

@@ -37,6 +37,13 @@ struct dial_times {
 	uint64_t tls_us;
 };
 
+/* What a dial is at. */
+enum dial_stage {
+	DIAL_LOOKUP,  /* no address yet, or not worth beginning */
+	DIAL_CONNECT, /* racing */
+	DIAL_TLS
+};
+
 struct dial_callbacks {
 	/* `channel` is the caller's. The dial is gone when it is called. */
 	void (*on_done)(void *ctx, struct channel *channel, const struct dial_times *times);
@@ -57,3 +64,5 @@ void dial_cancel(struct dial *dial);
  * 192.0.2.1:443", "TLS handshake with 192.0.2.1:443: waiting for ...", with the code that fits. For
  * a waiting job's deadline. */
 void dial_describe(const struct dial *dial, struct failure *failure);
+/* What it is at, and since when (loop_now_ms()). The dial of an address has no lookup. */
+enum dial_stage dial_stage(const struct dial *dial, uint64_t *ret_since_ms);

@@ -41,6 +41,7 @@ static bool answer_is_tls(const struct tls_channel *tls)
 static void explain_system(struct tls_channel *tls, const char *remote, struct failure *ret_failure)
 {
 	struct failure_link *link;
+	struct failure_link *cause = NULL;
 
 	if (tls->error == ECONNRESET || tls->error == EPIPE) {
 		link = failure_set(ret_failure, FAIL_TLS_HANDSHAKE,
@@ -54,6 +55,14 @@ static void explain_system(struct tls_channel *tls, const char *remote, struct f
 				   remote, errno_text(tls->error));
 	}
 	link->sys_errno = tls->error;
+	if (tls->error != EMSGSIZE) {
+		/* The path's fault, not that of what was said: another try may fare better. */
+		cause = failure_append(ret_failure, FAIL_CONNECTION_ERROR, "%s",
+				       errno_text(tls->error));
+	}
+	if (cause) {
+		cause->sys_errno = tls->error;
+	}
 }
 
 void tls_error_handshake(struct tls_channel *tls, int code, struct failure *ret_failure)
@@ -98,6 +107,8 @@ void tls_error_handshake(struct tls_channel *tls, int code, struct failure *ret_
 			    "%s closed the connection during the TLS handshake, while %s", remote,
 			    tls->first_count == 0 ? "its first message was awaited"
 						  : "more of its messages were awaited");
+		(void)failure_append(ret_failure, FAIL_CONNECTION_CLOSED,
+				     "the peer closed the connection");
 	} else {
 		failure_set(ret_failure, FAIL_TLS_HANDSHAKE, "TLS handshake with %s: %s", remote,
 			    gnutls_strerror(code));

@@ -217,7 +217,7 @@ static char *append(char *to, const UriTextRangeA *range)
 }
 
 /* "/a/b?c" */
-static int print_path(const UriUriA *uri, struct url *url)
+int url_print_path(const struct UriUriStructA *uri, struct url *url)
 {
 	size_t size = sizeof("/?") + range_length(&uri->query);
 	const UriPathSegmentA *segment;
@@ -253,8 +253,7 @@ static bool is_hex(char c)
 
 /* `offset`: where uriparser stopped. For half an escape sequence that is up to two bytes too far.
  */
-static void explain_syntax(const char *text, size_t offset, size_t length,
-			   struct failure *ret_failure)
+void url_explain_syntax(const char *text, size_t offset, size_t length, struct failure *ret_failure)
 {
 	unsigned char c;
 
@@ -292,7 +291,7 @@ static int remove_dots(const UriUriA *uri, struct url *url)
 	if (status != URI_SUCCESS) {
 		return status == URI_ERROR_MALLOC ? -ENOMEM : -EINVAL;
 	}
-	r = print_path(&absolute, url);
+	r = url_print_path(&absolute, url);
 	uriFreeUriMembersA(&absolute);
 	return r;
 }
@@ -326,7 +325,8 @@ static int parse_rest(struct span rest, size_t offset, struct url *url, struct f
 		/* The prefix is ours and right; uriparser points at or after the culprit's start.
 		 */
 		at = at < prefix ? 0 : at - prefix;
-		explain_syntax(rest.at - offset, offset + at, offset + rest.length, ret_failure);
+		url_explain_syntax(rest.at - offset, offset + at, offset + rest.length,
+				   ret_failure);
 		r = FAIL_URL_INVALID;
 	}
 	free(whole);
@@ -382,6 +382,19 @@ int url_parse(const char *text, size_t length, struct url *ret_url, struct failu
 	}
 	*ret_url = url;
 	return 0;
+}
+
+char *url_print(const struct url *url)
+{
+	const char *scheme = url->tls ? "https://" : "http://";
+	const char *path = url->path_empty ? "" : url->path;
+	size_t size = strlen(scheme) + strlen(url->authority) + strlen(path) + 1;
+	char *text = malloc(size);
+
+	if (text) {
+		(void)snprintf(text, size, "%s%s%s", scheme, url->authority, path);
+	}
+	return text;
 }
 
 void url_fini(struct url *url)

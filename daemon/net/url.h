@@ -34,5 +34,14 @@ struct url {
  * information, control characters, blanks and bytes above 0x7f outside the host (they have to be
  * percent-encoded), a port outside 1..65535, zone ids, hosts IDNA2008 does not allow. */
 int url_parse(const char *text, size_t length, struct url *ret_url, struct failure *ret_failure);
+/* Resolves a reference against a URL (RFC 3986, section 5.2, strictly): a whole URL, "//host/path",
+ * "/path", "path", "?query", "#fragment" or nothing. Taken and refused is what url_parse() takes
+ * and refuses, with the same returns; a fragment is dropped. `ret_url` may not be `base`. */
+int url_resolve(const struct url *base, const char *reference, size_t length, struct url *ret_url,
+		struct failure *ret_failure);
+/* The URL as text, in ASCII: malloc()ed; NULL when out of memory. */
+char *url_print(const struct url *url);
+/* Have they the same origin: scheme, host and port (RFC 9110, section 4.3.1)? */
+bool url_same_origin(const struct url *a, const struct url *b);
 /* Idempotent on an all-zero or parsed url. */
 void url_fini(struct url *url);

@@ -350,6 +350,218 @@ static void test_fini_is_idempotent(void **state)
 	assert_null(url.host);
 }
 
+/* ---- references ---- */
+
+static struct url parsed(const char *text)
+{
+	struct failure failure = {.count = 0};
+	struct url url = {.host = NULL};
+
+	assert_int_equal(url_parse(text, strlen(text), &url, &failure), 0);
+	return url;
+}
+
+/* RFC 3986, section 5.4, but for what no fetch follows; and what redirections are made of. */
+static void test_resolve(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		const char *base, *reference, *want;
+	} table[] = {
+		{"http://a/b/c/d;p?q", "g", "http://a/b/c/g"},
+		{"http://a/b/c/d;p?q", "./g", "http://a/b/c/g"},
+		{"http://a/b/c/d;p?q", "g/", "http://a/b/c/g/"},
+		{"http://a/b/c/d;p?q", "/g", "http://a/g"},
+		{"http://a/b/c/d;p?q", "//g", "http://g"},
+		{"http://a/b/c/d;p?q", "?y", "http://a/b/c/d;p?y"},
+		{"http://a/b/c/d;p?q", "g?y", "http://a/b/c/g?y"},
+		{"http://a/b/c/d;p?q", "#s", "http://a/b/c/d;p?q"},
+		{"http://a/b/c/d;p?q", "g#s", "http://a/b/c/g"},
+		{"http://a/b/c/d;p?q", "g?y#s", "http://a/b/c/g?y"},
+		{"http://a/b/c/d;p?q", ";x", "http://a/b/c/;x"},
+		{"http://a/b/c/d;p?q", "g;x", "http://a/b/c/g;x"},
+		{"http://a/b/c/d;p?q", "", "http://a/b/c/d;p?q"},
+		{"http://a/b/c/d;p?q", ".", "http://a/b/c/"},
+		{"http://a/b/c/d;p?q", "./", "http://a/b/c/"},
+		{"http://a/b/c/d;p?q", "..", "http://a/b/"},
+		{"http://a/b/c/d;p?q", "../g", "http://a/b/g"},
+		{"http://a/b/c/d;p?q", "../..", "http://a/"},
+		{"http://a/b/c/d;p?q", "../../g", "http://a/g"},
+		{"http://a/b/c/d;p?q", "../../../g", "http://a/g"},
+		{"http://a/b/c/d;p?q", "../../../../g", "http://a/g"},
+		{"http://a/b/c/d;p?q", "/./g", "http://a/g"},
+		{"http://a/b/c/d;p?q", "/../g", "http://a/g"},
+		{"http://a/b/c/d;p?q", "g.", "http://a/b/c/g."},
+		{"http://a/b/c/d;p?q", "..g", "http://a/b/c/..g"},
+		{"http://a/b/c/d;p?q", "./../g", "http://a/b/g"},
+		{"http://a/b/c/d;p?q", "g;x=1/../y", "http://a/b/c/y"},
+		{"http://a/b/c/d;p?q", "g?y/./x", "http://a/b/c/g?y/./x"},
+		{"http://a/b/c/d;p?q", "g#s/../x", "http://a/b/c/g"},
+		/* hosts and ports */
+		{"https://a:8443/x", "/g", "https://a:8443/g"},
+		{"https://a:8443/x", "//b/g", "https://b/g"},
+		{"https://a:8443/x", "//b:9/g?q#f", "https://b:9/g?q"},
+		{"http://a/x", "//b:443/", "http://b:443/"},
+		{"https://[2001:db8::1]:8443/x", "y", "https://[2001:db8::1]:8443/y"},
+		{"https://a/x", "//[2001:DB8::2]/", "https://[2001:db8::2]/"},
+		{"https://a/x", "HTTP://B.Example:80/y", "http://b.example/y"},
+		{"https://a/x", "https://b\xc3\xbc" "cher.example/", "https://xn--bcher-kva.example/"},
+		{"https://a/x", "//b\xc3\xbc" "cher.example", "https://xn--bcher-kva.example"},
+		{"https://a/x", "https://a/p/../q#f", "https://a/q"},
+		/* empty paths */
+		{"https://a", "", "https://a"},
+		{"https://a", "g", "https://a/g"},
+		{"https://a", "?q", "https://a/?q"},
+		{"https://a", "#f", "https://a"},
+		{"https://a", "/", "https://a/"},
+		/* nothing of it turns into a host */
+		{"https://a/b/c", "/..//evil.example/", "https://a//evil.example/"},
+		{"https://a/b/c", ".//evil.example/", "https://a/b//evil.example/"},
+		{"https://a/b/c", "/x@evil.example:80/", "https://a/x@evil.example:80/"},
+		{"https://a/b/c", "?u=https://b/", "https://a/b/c?u=https://b/"},
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct failure failure = {.count = 0};
+		struct url base = parsed(table[i].base);
+		struct url url = {.host = NULL};
+		struct url again;
+		char *text = NULL;
+		int r = url_resolve(&base, table[i].reference, strlen(table[i].reference), &url,
+				    &failure);
+
+		if (r != 0) {
+			fail_msg("%s: %d %s", table[i].reference, r, failure.links[0].text);
+		}
+		text = url_print(&url);
+		assert_non_null(text);
+		if (strcmp(text, table[i].want) != 0) {
+			fail_msg("%s on %s: %s", table[i].reference, table[i].base, text);
+		}
+		again = parsed(text);
+		assert_int_equal(again.path_empty, url.path_empty);
+		assert_int_equal(again.is_address, url.is_address);
+		assert_true(url_same_origin(&url, &again));
+		assert_string_equal(again.path, url.path);
+		url_fini(&again);
+		free(text);
+		url_fini(&url);
+		url_fini(&base);
+	}
+}
+
+static void test_resolve_refuses(void **state)
+{
+	static const struct {
+		const char *reference;
+		enum failure_code code;
+		const char *says;
+	} table[] = {
+		{"ftp://b/", FAIL_URL_SCHEME, "ftp"},
+		{"javascript:alert(1)", FAIL_URL_SCHEME, "javascript"},
+		{"mailto:me@b", FAIL_URL_SCHEME, "mailto"},
+		{"http:g", FAIL_URL_INVALID, "//"},
+		{"https:/g", FAIL_URL_INVALID, "//"},
+		{":g", FAIL_URL_INVALID, "scheme"},
+		{"https://", FAIL_URL_HOST, ""},
+		{"//", FAIL_URL_HOST, ""},
+		{"///g", FAIL_URL_HOST, ""},
+		{"//me:secret@b/", FAIL_URL_USERINFO, ""},
+		{"https://me:secret@b/", FAIL_URL_USERINFO, ""},
+		{"//b:0/", FAIL_URL_INVALID, "port"},
+		{"//b:99999/", FAIL_URL_INVALID, "port"},
+		{"/a b", FAIL_URL_INVALID, "%20"},
+		{"a\tb", FAIL_URL_INVALID, "0x09"},
+		{"/\xc3\xbc", FAIL_URL_INVALID, "%C3"},
+		{"/%4", FAIL_URL_INVALID, "%25"},
+		{"/a?b^c", FAIL_URL_INVALID, "%5E"},
+		{"\\\\evil.example", FAIL_URL_INVALID, "%5C"},
+		{"/\\evil.example", FAIL_URL_INVALID, "%5C"},
+	};
+	struct url base = parsed("https://a/b");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct failure failure = {.count = 0};
+		struct url url;
+		int r;
+
+		memset(&url, 0x5a, sizeof(url));
+		r = url_resolve(&base, table[i].reference, strlen(table[i].reference), &url,
+				&failure);
+		if (r != (int)table[i].code || failure_top(&failure) != table[i].code ||
+		    !strstr(failure.links[0].text, table[i].says)) {
+			fail_msg("%s: got %d %s \"%s\"", table[i].reference, r,
+				 failure_code_name(failure_top(&failure)), failure.links[0].text);
+		}
+		assert_null(strstr(failure.links[0].text, "secret"));
+		for (size_t k = 0; k < sizeof(url); k++) {
+			assert_int_equal(((unsigned char *)&url)[k], 0x5a);
+		}
+	}
+	/* A NUL is a control character, not the end. */
+	{
+		struct failure failure = {.count = 0};
+		struct url url;
+
+		assert_int_equal(url_resolve(&base, "/a\0b", 4, &url, &failure), FAIL_URL_INVALID);
+		assert_int_equal(url_resolve(&base, NULL, 0, &url, &failure), 0);
+		url_fini(&url);
+	}
+	url_fini(&base);
+}
+
+/* What comes out is within the limit that url_parse() has. */
+static void test_resolve_limit(void **state)
+{
+	struct failure failure = {.count = 0};
+	struct url base = {.host = NULL};
+	struct url url = {.host = NULL};
+	char *text = malloc(URL_MAX + 2);
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, 'a', URL_MAX + 2);
+	memcpy(text, "https://h/", 10);
+	assert_int_equal(url_parse(text, URL_MAX, &base, &failure), 0);
+	assert_int_equal(url_resolve(&base, "#", 1, &url, &failure), 0);
+	assert_string_equal(base.path, url.path);
+	url_fini(&url);
+	assert_int_equal(url_resolve(&base, "?", 1, &url, &failure), FAIL_URL_INVALID);
+	text[0] = '/';
+	assert_int_equal(url_resolve(&base, text, URL_MAX + 1, &url, &failure), FAIL_URL_INVALID);
+	text[4] = 'x';
+	assert_int_equal(url_resolve(&base, text, URL_MAX, &url, &failure), FAIL_URL_INVALID);
+	url_fini(&base);
+	free(text);
+}
+
+static void test_same_origin(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} table[] = {
+		{"https://a/", "https://a:443/x?y", true},   {"https://a/", "https://A./", true},
+		{"https://a/", "http://a/", false},          {"https://a/", "http://a:443/", false},
+		{"https://a/", "https://a:8443/", false},    {"https://a/", "https://b.a/", false},
+		{"https://[::1]/", "https://[0::1]/", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct url a = parsed(table[i].a);
+		struct url b = parsed(table[i].b);
+
+		assert_int_equal(url_same_origin(&a, &b), table[i].same);
+		assert_int_equal(url_same_origin(&b, &a), table[i].same);
+		url_fini(&a);
+		url_fini(&b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +570,10 @@ int main(void)
 		cmocka_unit_test(test_length_counts),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_fini_is_idempotent),
+		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_resolve_refuses),
+		cmocka_unit_test(test_resolve_limit),
+		cmocka_unit_test(test_same_origin),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
