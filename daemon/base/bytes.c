@@ -153,6 +153,29 @@ unsigned bytes_peek(const struct bytes *bytes, struct iovec *iov, unsigned max)
 	return count;
 }
 
+size_t bytes_copy(const struct bytes *bytes, size_t offset, void *data, size_t length)
+{
+	const struct bytes_chunk *chunk = bytes->head;
+	uint8_t *to = data;
+	size_t copied = 0;
+
+	assert(offset <= bytes->length);
+	for (; chunk && copied < length; chunk = chunk->next) {
+		size_t held = chunk->end - chunk->begin;
+		size_t part = length - copied;
+
+		if (offset >= held) {
+			offset -= held;
+			continue;
+		}
+		part = part < held - offset ? part : held - offset;
+		memcpy(to + copied, chunk->data + chunk->begin + offset, part);
+		copied += part;
+		offset = 0;
+	}
+	return copied;
+}
+
 /* Unlinks the first chunk; the caller has it now. */
 static struct bytes_chunk *pop_chunk(struct bytes *bytes)
 {

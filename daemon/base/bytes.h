@@ -36,6 +36,9 @@ int bytes_append(struct bytes *bytes, const void *data, size_t length);
 /* Points up to `max` iovecs at the first bytes, in order; returns how many were set. Valid until
  * the queue changes. */
 unsigned bytes_peek(const struct bytes *bytes, struct iovec *iov, unsigned max);
+/* Copies up to `length` bytes out, from `offset` on (at most bytes_length(): asserted), which stay;
+ * returns how many. */
+size_t bytes_copy(const struct bytes *bytes, size_t offset, void *data, size_t length);
 /* Drops the first `length` bytes (at most bytes_length(): asserted). */
 void bytes_skip(struct bytes *bytes, size_t length);
 /* Copies up to `length` of the first bytes out and drops them; returns how many. */

@@ -41,6 +41,8 @@ struct config {
 		uint64_t max_origins;
 		uint64_t connect_timeout_ms;
 		uint64_t idle_timeout_ms;
+		uint64_t backoff_ms;
+		uint64_t max_backoff_ms;
 		char *h2c_hosts;
 	} pool;
 	struct {
@@ -50,6 +52,13 @@ struct config {
 		uint64_t max_header_list;
 		uint64_t max_headers;
 		uint64_t max_informational;
+		uint64_t continue_timeout_ms;
+		uint64_t max_settings_rate;
+		uint64_t max_ping_rate;
+		uint64_t max_reset_rate;
+		uint64_t max_empty_rate;
+		uint64_t max_continuations;
+		uint64_t max_queued_frames;
 		uint64_t write_timeout_ms;
 		uint64_t ping_after_ms;
 		uint64_t ping_timeout_ms;
@@ -65,7 +74,11 @@ struct config {
 		uint64_t total_timeout_ms;
 		uint64_t client_timeout_ms;
 		uint64_t delivery_timeout_ms;
+		uint64_t min_rate;
+		uint64_t min_rate_time_ms;
 		uint64_t max_attempts;
+		uint64_t max_redirects;
+		char *retry_statuses;
 		uint64_t backoff_ms;
 		uint64_t max_backoff_ms;
 	} job;
@@ -81,6 +94,7 @@ struct config {
 		uint64_t control_budget;
 		uint64_t default_credit;
 		uint64_t max_credit;
+		uint64_t upload_buffer;
 	} ipc;
 	struct {
 		uint64_t body_budget;

@@ -11,6 +11,7 @@ const char *config_check_path(const char *text);
 const char *config_check_field_value(const char *text);
 const char *config_check_address(const char *text);
 const char *config_check_host(const char *text);
+const char *config_check_error_status(const char *text);
 
 /* The key, NULL if there is none of this name. `name` NULL: any key of the section. */
 const struct config_key *config_find(const char *section, const char *name);

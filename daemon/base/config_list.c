@@ -162,3 +162,11 @@ const char *config_check_host(const char *text)
 	}
 	return NULL;
 }
+
+const char *config_check_error_status(const char *text)
+{
+	bool digits = strlen(text) == 3 && strspn(text, "0123456789") == 3;
+	return digits && (text[0] == '4' || text[0] == '5')
+		       ? NULL
+		       : "this is not a status from 400 to 599";
+}

@@ -349,11 +349,13 @@ static const struct {
 	{"pool", "max_connections_per_origin", "pool", "max_connections"},
 	{"http", "stream_window", "http", "connection_window"},
 	{"http", "stream_window", "memory", "body_budget"},
+	{"pool", "backoff", "pool", "max_backoff"},
 	{"job", "backoff", "job", "max_backoff"},
 	{"ipc", "max_clients_per_uid", "ipc", "max_clients"},
 	{"ipc", "max_jobs_per_client", "ipc", "max_jobs"},
 	{"ipc", "max_jobs_per_uid", "ipc", "max_jobs"},
 	{"ipc", "default_credit", "ipc", "max_credit"},
+	{"ipc", "upload_buffer", "memory", "body_budget"},
 };
 
 static int check_orders(struct config *config, const char *path, struct config_error *ret_error)

@@ -69,6 +69,13 @@ static const struct config_key table[] = {
 	 .doc = "How long a new connection may take: name lookup, TCP and TLS together."},
 	{DURATION(pool, idle_timeout), .fallback = "240s", .min = SECOND, .max = DAY,
 	 .doc = "How long a connection without streams is kept for later jobs."},
+	{DURATION(pool, backoff), .fallback = "100ms", .min = 1, .max = HOUR,
+	 .doc = "Pause before the next connection to an origin where two in a row ended without a "
+		"single response having begun, while jobs wait. It doubles with each further one, "
+		"until a response begins. After a failure to connect there is no pause: the jobs "
+		"that wait fail, and the next one tries again."},
+	{DURATION(pool, max_backoff), .fallback = "10s", .min = 1, .max = HOUR,
+	 .doc = "Where the doubling of pool.backoff ends."},
 	{LIST(pool, h2c_hosts), .fallback = "", .max = 16384, .check = config_check_host,
 	 .doc = "Hosts for which http:// URLs are allowed. They are spoken to in HTTP/2 without "
 		"TLS, with prior knowledge. Each is a host, for all of its ports, or host:port; an "
@@ -93,6 +100,35 @@ static const struct config_key table[] = {
 	{COUNT(http, max_informational), .fallback = "32", .min = 0, .max = 1000,
 	 .doc = "Informational responses (1xx) to one request at most. More end the job with "
 		"TOO_MANY_INFORMATIONAL."},
+	{DURATION(http, continue_timeout), .fallback = "1s", .min = 0, .max = MINUTE,
+	 .doc = "How long the body of a request with \"expect: 100-continue\" waits for the "
+		"server's "
+		"100 (Continue). It is sent then all the same: many servers do not answer."},
+	{COUNT(http, max_settings_rate), .fallback = "10", .min = 1, .max = 1000000,
+	 .doc = "SETTINGS frames per second that a server may send, on one connection. As for the "
+		"next three, ten seconds' worth may come at once; more end the connection with "
+		"FLOOD_SETTINGS. Servers send one, and seldom another."},
+	{COUNT(http, max_ping_rate), .fallback = "200", .min = 1, .max = 1000000,
+	 .doc = "PING frames per second, answers to ours included; more are FLOOD_PING. Some "
+		"servers "
+		"measure the path with a PING for each burst of data."},
+	{COUNT(http, max_reset_rate), .fallback = "1000", .min = 1, .max = 1000000,
+	 .doc = "RST_STREAM frames per second; more are FLOOD_RESET. An honest server resets a "
+		"stream "
+		"once, so it sends no more than there are jobs; one in overload may refuse all of "
+		"them."},
+	{COUNT(http, max_empty_rate), .fallback = "200", .min = 1, .max = 1000000,
+	 .doc = "DATA frames per second that hold no byte of a body (padding is none) and do not "
+		"end "
+		"it; more are FLOOD_EMPTY. A few come from servers that flush, or hide lengths."},
+	{COUNT(http, max_continuations), .fallback = "32", .min = 1, .max = 100000,
+	 .doc = "CONTINUATION frames of one header section; more end the connection with "
+		"FLOOD_CONTINUATION. Frames of 16K, the usual size, hold http.max_header_list in a "
+		"few."},
+	{COUNT(http, max_queued_frames), .fallback = "20000", .min = 1000, .max = 10000000,
+	 .doc = "Frames that may wait to be sent to a server that takes no bytes. A server that "
+		"makes "
+		"more necessary by what it sends, and does not read, ends with FLOOD_ANSWERS."},
 	{DURATION(http, write_timeout), .fallback = "30s", .min = 100, .max = 10 * MINUTE,
 	 .doc = "How long a server may take no bytes of what is sent to it before the connection "
 		"is given up. The kernel uses it too, for what it has sent and nobody "
@@ -135,15 +171,33 @@ static const struct config_key table[] = {
 	 .zero_is_off = true, .doc = "How long a job may take altogether. A job can name its own."},
 	{DURATION(job, client_timeout), .fallback = "10min", .min = 1, .max = 365 * DAY,
 	 .zero_is_off = true,
-	 .doc = "How long a client may leave a job without credit while body bytes wait for it."},
+	 .doc = "How long a client may leave a job without credit while body bytes wait for it, or "
+		"without the next piece of a request body that it sends in pieces."},
 	{DURATION(job, delivery_timeout), .fallback = "5s", .min = 10, .max = 10 * MINUTE,
 	 .doc = "How long a job that ended without full success waits for its client to take what "
 		"has arrived of the body: so long without credit, or without reading. The rest is "
 		"thrown away then."},
+	{SIZE(job, min_rate), .fallback = "1", .min = 1, .max = GIB, .zero_is_off = true,
+	 .doc = "How many bytes a second a response body has to bring, on average over each "
+		"job.min_rate_time. A slower one ends the job with TOO_SLOW. Time in which the "
+		"client "
+		"itself holds it back does not count."},
+	{DURATION(job, min_rate_time), .fallback = "5min", .min = 10, .max = DAY,
+	 .doc = "Over how long job.min_rate is looked at. A response that is shorter than this is "
+		"never too slow."},
 	{COUNT(job, max_attempts), .fallback = "4", .min = 1, .max = 16,
 	 .doc = "How often one job is tried at most: the first attempt, replays and retries "
-		"together. Tries that a closing connection turned away unprocessed do not count; "
-		"16 in all is the end in any case."},
+		"together. Tries that a closing connection turned away unprocessed do not count, "
+		"nor do those that a redirection follows; 16 in all is the end in any case."},
+	{COUNT(job, max_redirects), .fallback = "10", .min = 0, .max = 14,
+	 .doc = "How many redirections one job may follow at most, if it asks for that. 0: none is "
+		"ever followed."},
+	{LIST(job, retry_statuses), .fallback = "429 503", .max = 1024,
+	 .check = config_check_error_status,
+	 .doc = "Statuses, from 400 to 599, that are taken as a temporary failure and tried again, "
+		"if the job allows retries. Others than 429 and 503 only for idempotent methods: "
+		"the "
+		"request may have been carried out. 421 has rules of its own."},
 	{DURATION(job, backoff), .fallback = "500ms", .min = 10, .max = HOUR,
 	 .doc = "Longest wait before the first retry; it doubles with each further one. The wait "
 		"itself is random below that."},
@@ -176,10 +230,16 @@ static const struct config_key table[] = {
 		"grants more. Counts for clients that connect afterwards."},
 	{SIZE(ipc, max_credit), .fallback = "64M", .min = 64 * KIB, .max = GIB,
 	 .doc = "Most credit that a job can have outstanding. What is granted beyond is ignored."},
+	{SIZE(ipc, upload_buffer), .fallback = "256K", .min = 16 * KIB, .max = 16 * MIB,
+	 .doc = "Most bytes of a request body that are held for one job whose client sends it in "
+		"pieces. A body that fits is kept until the response begins, so that it can be "
+		"sent again; of a larger one what was sent is forgotten. Counts in "
+		"memory.body_budget."},
 	/* ---- memory ---- */
 	{SIZE(memory, body_budget), .fallback = "256M", .min = MIB, .max = 64 * GIB,
 	 .doc = "Body bytes that may be buffered altogether. Each stream in flight counts with "
-		"http.stream_window; at the budget, jobs wait."},
+		"http.stream_window, and each job whose request body comes in pieces with "
+		"ipc.upload_buffer beside it; at the budget, jobs wait."},
 };
 
 #define TABLE_LENGTH (sizeof(table) / sizeof(table[0]))

@@ -59,8 +59,11 @@ void connection_destroy(struct connection *connection)
 	loop_timer_stop(&connection->liveness);
 	dial_cancel(connection->dial);
 	connection->dial = NULL;
-	if (connection->state != CONNECTION_CLOSED) {
-		set_state(connection, CONNECTION_CLOSED);
+	set_state(connection, CONNECTION_CLOSING);
+	if (connection->streams) {
+		/* Unless something else was to blame. */
+		connection_blame(connection, CLOSE_CONNECTION_LOST, FAIL_CONNECTION_CLOSED, NULL,
+				 "the daemon closed the connection");
 	}
 	while (connection->streams) {
 		stream_finish_lost(connection->streams);
@@ -74,7 +77,7 @@ void connection_destroy(struct connection *connection)
 	/* Only now: a stream's end may have made the owner let go of it. */
 	callbacks = connection->callbacks;
 	connection->callbacks = NULL;
-	if (callbacks && opened) {
+	if (callbacks && opened && connection->reason != CLOSE_CONNECT_FAILED) {
 		callbacks->on_closed(connection->ctx, connection);
 	} else if (callbacks) {
 		callbacks->on_failed(connection->ctx, connection,
@@ -164,6 +167,8 @@ static void on_dialed(void *ctx, struct channel *channel, const struct dial_time
 	}
 	metrics->connections_opened++;
 	set_state(connection, CONNECTION_OPEN);
+	/* The handshake was a sign of life; how long the dial took is no silence. */
+	connection->last_read_ms = loop_now_ms(connection->env->loop);
 	connection_listen(connection);
 	connection_queue_flush(connection);
 	if (connection->callbacks) {
@@ -202,7 +207,10 @@ int connection_new(struct http_env *env, const struct dial_target *target,
 	connection->env = env;
 	connection->callbacks = callbacks;
 	connection->ctx = ctx;
+	connection->state = CONNECTION_CONNECTING;
 	connection->settings = env->settings;
+	connection->began_ms = loop_now_ms(env->loop);
+	connection->dial_timeout_ms = target->timeout_ms;
 	connection->peer_limit = ASSUMED_STREAM_LIMIT;
 	loop_task_init(&connection->flush, connection_flush, connection);
 	rc = dial_start(env->loop, env->dns, target, &dial_callbacks, connection,
@@ -213,7 +221,6 @@ int connection_new(struct http_env *env, const struct dial_target *target,
 	}
 	connection->number = ++env->connection_count;
 	env->metrics->dns_lookups += !target->host_is_address;
-	connection->last_read_ms = loop_now_ms(env->loop);
 	*ret_connection = connection;
 	return 0;
 }
@@ -240,10 +247,16 @@ void connection_notify_slots(struct connection *connection)
 
 void connection_drain(struct connection *connection)
 {
+	connection_retire(connection, "retired");
+}
+
+void connection_retire(struct connection *connection, const char *why)
+{
 	if (connection->state == CONNECTION_OPEN) {
-		(void)nghttp2_submit_goaway(connection->session, NGHTTP2_FLAG_NONE, 0,
-					    NGHTTP2_NO_ERROR, NULL, 0);
-		connection_queue_flush(connection);
+		connection->retired_why = why;
+		connection_require(connection,
+				   nghttp2_submit_goaway(connection->session, NGHTTP2_FLAG_NONE, 0,
+							 NGHTTP2_NO_ERROR, NULL, 0));
 		connection_set_draining(connection);
 	}
 }
@@ -262,7 +275,7 @@ int connection_submit(struct connection *connection, const struct request *reque
 	if (!stream) {
 		return -ENOMEM;
 	}
-	rc = connection_session_submit(connection, stream);
+	rc = connection_request_submit(connection, stream);
 	if (rc < 0) {
 		stream_free(stream);
 		return rc;
@@ -274,7 +287,7 @@ int connection_submit(struct connection *connection, const struct request *reque
 	connection_liveness_watch(connection);
 	connection_queue_flush(connection);
 	if (stream->id >= STREAM_ID_LAST) {
-		connection_drain(connection); /* and it closes with its last stream */
+		connection_retire(connection, "its stream ids are used up");
 	}
 	*ret_stream = stream;
 	return 0;
@@ -290,6 +303,11 @@ uint32_t connection_limit(const struct connection *connection)
 	uint32_t ours = connection->env->settings.max_streams_per_connection;
 
 	return ours < connection->peer_limit ? ours : connection->peer_limit;
+}
+
+bool connection_limit_is_peers(const struct connection *connection)
+{
+	return connection->peer_limit < connection->env->settings.max_streams_per_connection;
 }
 
 uint32_t connection_slots(const struct connection *connection)
@@ -308,6 +326,28 @@ uint32_t connection_streams(const struct connection *connection)
 	return connection->stream_count;
 }
 
+const char *connection_why(const struct connection *connection)
+{
+	if (connection->failure && connection->failure->count) {
+		return connection->failure->links[0].text;
+	}
+	return connection->retired_why ? connection->retired_why : "";
+}
+
+uint64_t connection_carried(const struct connection *connection)
+{
+	return connection->carried;
+}
+
+uint64_t connection_let_through(const struct connection *connection)
+{
+	uint64_t count = ((uint64_t)connection->goaway_last_stream + 1) / 2;
+
+	return connection->goaway && !connection->goaway_error && count < connection->carried
+		       ? count
+		       : 0;
+}
+
 uint64_t connection_number(const struct connection *connection)
 {
 	return connection->number;
@@ -322,7 +362,7 @@ void connection_suspect(struct connection *connection, uint64_t since_ms)
 {
 	/* Equal, when the last byte that came was this stream's own. */
 	if (connection->last_read_ms <= since_ms) {
-		connection_drain(connection);
+		connection_retire(connection, "a stream timed out, and nothing came meanwhile");
 	}
 }
 
@@ -336,4 +376,59 @@ void connection_describe_dial(const struct connection *connection, struct failur
 	if (connection->dial) {
 		dial_describe(connection->dial, failure);
 	}
+}
+
+enum dial_stage connection_dial_stage(const struct connection *connection, uint64_t *ret_since_ms,
+				      uint64_t *ret_until_ms)
+{
+	*ret_until_ms = connection->dial_timeout_ms
+				? connection->began_ms + connection->dial_timeout_ms
+				: 0;
+	return dial_stage(connection->dial, ret_since_ms);
+}
+
+static uint64_t window(int32_t size)
+{
+	return size > 0 ? (uint64_t)size : 0; /* a peer's SETTINGS may leave less than none */
+}
+
+static void look_at_dial(const struct connection *connection, struct connection_view *view)
+{
+	struct failure failure = {.count = 0};
+	uint64_t since = 0;
+
+	(void)connection_dial_stage(connection, &since, &view->until_ms);
+	dial_describe(connection->dial, &failure);
+	if (failure.count) {
+		memcpy(view->why, failure.links[0].text, sizeof(view->why));
+	}
+}
+
+void connection_look(const struct connection *connection, struct connection_view *ret_view)
+{
+	struct connection_view view = {
+		.number = connection->number,
+		.began_ms = connection->began_ms,
+		.streams = connection->stream_count,
+		.carried = connection->carried,
+		.ping_ms = connection->ping_ms,
+		.ping_answered = connection->ping_answered,
+		.ping_rtt_us = connection->ping_rtt_us,
+	};
+
+	if (connection->channel) {
+		(void)address_print(&channel_info(connection->channel)->remote, view.remote);
+	}
+	if (connection->session) {
+		view.limit = connection_limit(connection);
+		view.last_byte_ms = connection->last_read_ms;
+		view.send_window =
+			window(nghttp2_session_get_remote_window_size(connection->session));
+		view.receive_window =
+			window(nghttp2_session_get_local_window_size(connection->session));
+	}
+	if (connection->dial) {
+		look_at_dial(connection, &view);
+	}
+	*ret_view = view;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What connection.c (life), connection_io.c, connection_session.c (nghttp2's side) and stream.c
- * share: the two structs, and the calls between the four files. Nobody else includes it.
+ * What connection*.c and stream.c share: the two structs, and the calls between the files. Nobody
+ * else includes it.
  */
 #pragma once
 
@@ -14,22 +14,36 @@
  * recommends at least this). */
 #define ASSUMED_STREAM_LIMIT 100u
 
+/* A request that asks whether its body is wanted (RFC 9110, section 10.1.1). */
+enum expectation {
+	EXPECT_NOTHING, /* or not any more: the body flows */
+	EXPECT_WAITING, /* for a 100 */
+	EXPECT_REFUSED  /* the answer came instead: the body stays here */
+};
+
 struct stream {
 	struct connection *connection; /* NULL once the exchange is over */
 	struct http_env *env;
 	const struct request *request;
 	const struct stream_callbacks *callbacks; /* NULL once nothing is to be told */
 	void *ctx;
-	struct stream *prev, *next; /* in connection::streams, while connection is set */
+	struct stream *prev, *next;           /* in connection::streams, while connection is set */
+	struct stream *turn_prev, *turn_next; /* in connection::had_turn, while awaits_turn */
+	uint64_t turn;                        /* the next in which it may send of its body */
 	uint32_t id;
 	uint32_t window; /* what it may hold at most: its share of the memory budget */
 	struct bytes buffer;
-	size_t request_body_sent;
+	uint64_t request_body_sent;
+	uint64_t upload_seen;      /* of the request's upload: what had come when last told of */
 	struct header_list fields; /* of the header section that is being received */
 	struct stream_counts counts;
 	uint64_t content_length;
 	uint64_t headers_at; /* position of HEADERS in all the connection's output */
 	uint64_t data_begun; /* payload plus the DATA frame that has begun */
+	uint64_t sent_ms;    /* when a frame of the request last went into the output */
+	uint64_t sent_end;   /* where that frame ends in the connection's output */
+	struct loop_timer continue_timer; /* from the HEADERS on, while EXPECT_WAITING */
+	enum expectation expectation;
 	unsigned status;
 	unsigned informational;
 	uint32_t peer_code;      /* of the peer's RST_STREAM */
@@ -41,6 +55,7 @@ struct stream {
 	bool end_begun;  /* a frame with END_STREAM has begun */
 	bool end_stream; /* and was good */
 	bool reset_by_peer;
+	bool awaits_turn;
 };
 
 struct connection {
@@ -55,15 +70,28 @@ struct connection {
 	struct channel *channel;
 	nghttp2_session *session;
 	struct stream *streams;
+	struct stream *had_turn; /* streams with more of a body, that wait for the next turn */
+	uint64_t turn;
 	uint32_t stream_count; /* in nghttp2's count, so also those nobody listens to any more */
 	uint64_t carried;
 	uint32_t peer_limit;
+	struct flood flood;
 	struct loop_task flush;
 	struct loop_timer write_timer; /* while write_blocked */
 	struct loop_timer liveness;
+	uint64_t began_ms; /* its dial */
+	uint64_t dial_timeout_ms;
 	uint64_t last_read_ms;
-	bool checking; /* a PING is out, and nothing has come since */
-	uint8_t *out;  /* CONNECTION_OUT_SIZE, only while something waits in it */
+	bool checking;  /* a PING is out, and nothing has come since */
+	uint64_t pings; /* so far: also what the last one holds, in the byte order of the machine */
+	uint64_t ping_ms; /* the last one: sent when, */
+	uint64_t ping_us;
+	uint64_t ping_rtt_us; /* and answered how fast, if it was */
+	bool ping_answered;
+	const char *retired_why; /* static; NULL: not retired by us */
+	bool served;             /* a response has begun on it */
+	uint64_t blocked_ms;     /* since when, while write_blocked */
+	uint8_t *out;            /* CONNECTION_OUT_SIZE, only while something waits in it */
 	size_t out_begin, out_end;
 	uint64_t out_total;     /* all output so far, `out` included */
 	uint64_t written_total; /* what the channel has taken of it */
@@ -73,6 +101,7 @@ struct connection {
 	enum close_reason reason; /* for the streams it ends */
 	uint32_t goaway_last_stream;
 	bool goaway;
+	bool goaway_error; /* with an error code */
 	bool write_blocked;
 	bool in_session; /* inside a call into nghttp2 */
 	bool doomed;     /* ends as soon as that call returns */
@@ -105,6 +134,10 @@ void connection_listen(struct connection *connection);
 void connection_flush(void *ctx);
 /* Output is wanted at the end of the round. */
 void connection_queue_flush(struct connection *connection);
+/* The same; `result` is what nghttp2 said when it was told to queue something for that. If there
+ * was no memory for it, the connection ends with the flush: its streams would wait for ever for a
+ * window or a reset that is never sent. */
+void connection_require(struct connection *connection, int result);
 
 /* ---- connection_liveness.c ---- */
 
@@ -112,14 +145,32 @@ void connection_queue_flush(struct connection *connection);
 void connection_liveness_watch(struct connection *connection);
 /* Something was read. */
 void connection_liveness_heard(struct connection *connection);
+/* A PING's answer was read, with what the PING held. */
+void connection_liveness_answered(struct connection *connection, const uint8_t opaque[8]);
 
 /* ---- connection_session.c ---- */
 
 /* Makes the session and queues its SETTINGS. 0, -ENOMEM. */
 int connection_session_new(struct connection *connection);
+
+/* ---- connection_request.c ---- */
+
 /* Queues the request; sets stream->id. 0, -ENOMEM, or -EBUSY when the connection has no stream ids
  * left. */
-int connection_session_submit(struct connection *connection, struct stream *stream);
+int connection_request_submit(struct connection *connection, struct stream *stream);
+/* A HEADERS or DATA frame of the request went into the output. */
+void connection_request_sent(struct stream *stream, const nghttp2_frame_hd *hd);
+/* nghttp2 has nothing to send: is that because all bodies had their turn? Then the next one begins.
+ */
+bool connection_request_next_turn(struct connection *connection);
+/* The stream takes no more part in the exchange: nothing more is sent. */
+void connection_request_gone(struct stream *stream);
+/* More of the request's upload came. */
+void connection_request_more(struct stream *stream);
+/* A 100 (Continue) came: the body flows. */
+void connection_request_continue(struct stream *stream);
+/* The final response has begun: a body that waited for a 100 is not sent any more. */
+void connection_request_answered(struct stream *stream);
 
 /* ---- stream.c ---- */
 

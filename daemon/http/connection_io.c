@@ -11,9 +11,6 @@
 #include <string.h>
 
 #define READS_PER_ROUND 4u
-/* Frames that wait in nghttp2 to be sent. Its own flood limit counts acknowledgements only; a peer
- * that makes us answer in other ways, and does not read, would grow the queue without end. */
-#define OUTBOUND_FRAMES_MAX 20000u
 /* mem_send gives at most one frame of default size at a time. */
 #define OUT_ROOM_MIN (NGHTTP2_INITIAL_MAX_FRAME_SIZE_BYTES + 64u)
 #define NGHTTP2_INITIAL_MAX_FRAME_SIZE_BYTES 16384u
@@ -79,18 +76,56 @@ static void doom_nghttp2(struct connection *connection, int error)
 	}
 }
 
-/* False: the connection is gone or doomed. */
-static bool feed(struct connection *connection, const uint8_t *data, size_t length)
+/* The connection ends for what the peer did: with a GOAWAY, if the socket takes it at once. */
+static void expel(struct connection *connection)
+{
+	(void)nghttp2_session_terminate_session(connection->session, NGHTTP2_ENHANCE_YOUR_CALM);
+	if (connection->write_blocked) {
+		connection_destroy(connection);
+	} else {
+		connection_flush(connection); /* which ends it, there being a reason */
+	}
+}
+
+static void expel_flooder(struct connection *connection, enum failure_code code)
+{
+	const struct flood_limits *limits = &connection->settings.flood;
+	const uint32_t h2_code = NGHTTP2_ENHANCE_YOUR_CALM;
+	const char *what = "";
+	const char *key = "";
+	uint32_t limit = 0;
+
+	if (code == FAIL_FLOOD_SETTINGS) {
+		what = "SETTINGS frames per second";
+		key = "settings_rate";
+		limit = limits->settings_rate;
+	} else if (code == FAIL_FLOOD_PING) {
+		what = "PING frames per second";
+		key = "ping_rate";
+		limit = limits->ping_rate;
+	} else if (code == FAIL_FLOOD_RESET) {
+		what = "RST_STREAM frames per second";
+		key = "reset_rate";
+		limit = limits->reset_rate;
+	} else if (code == FAIL_FLOOD_EMPTY) {
+		what = "DATA frames per second without a byte of body";
+		key = "empty_rate";
+		limit = limits->empty_rate;
+	} else {
+		what = "CONTINUATION frames in one header section";
+		key = "continuations";
+		limit = limits->max_continuations;
+	}
+	connection_blame(connection, CLOSE_PROTOCOL_ERROR, code, &h2_code,
+			 "the peer sent more than %" PRIu32 " %s (http.max_%s)", limit, what, key);
+	expel(connection);
+}
+
+/* False: the connection is gone. */
+static bool feed_session(struct connection *connection, const uint8_t *data, size_t length)
 {
 	ssize_t used = 0;
 
-	connection->env->metrics->wire_received += length;
-	connection->last_read_ms = loop_now_ms(connection->env->loop);
-	connection_liveness_heard(connection);
-	if (connection->first_length < sizeof(connection->first) &&
-	    !check_preface(connection, data, length)) {
-		return false;
-	}
 	connection->in_session = true;
 	used = nghttp2_session_mem_recv(connection->session, data, length);
 	connection->in_session = false;
@@ -102,10 +137,64 @@ static bool feed(struct connection *connection, const uint8_t *data, size_t leng
 		connection_destroy(connection);
 		return false;
 	}
-	if (nghttp2_session_get_outbound_queue_size(connection->session) > OUTBOUND_FRAMES_MAX) {
-		connection_doom(connection, CLOSE_PROTOCOL_ERROR, FAIL_H2_CONNECTION_ERROR, NULL,
-				"the peer asks for answers and does not read them (%u frames wait)",
-				OUTBOUND_FRAMES_MAX);
+	return true;
+}
+
+static bool has_too_many_queued(const struct connection *connection)
+{
+	uint32_t limit = connection->settings.max_queued_frames;
+
+	return limit > 0 && nghttp2_session_get_outbound_queue_size(connection->session) > limit;
+}
+
+/* A peer that makes us answer, and does not read, would grow nghttp2's queue without end. What the
+ * socket takes is no such case. False: the connection is gone. */
+static bool check_queue(struct connection *connection)
+{
+	const uint32_t code = NGHTTP2_ENHANCE_YOUR_CALM;
+
+	if (has_too_many_queued(connection) && !connection->write_blocked) {
+		connection_flush(connection);
+	}
+	if (connection->dead) {
+		return false;
+	}
+	if (has_too_many_queued(connection)) {
+		connection_blame(connection, CLOSE_PROTOCOL_ERROR, FAIL_FLOOD_ANSWERS, &code,
+				 "the peer asks for answers and does not read them: more than "
+				 "%" PRIu32 " frames wait (http.max_queued_frames)",
+				 connection->settings.max_queued_frames);
+		expel(connection);
+		return false;
+	}
+	return true;
+}
+
+/* False: the connection is gone or doomed. */
+static bool feed(struct connection *connection, const uint8_t *data, size_t length)
+{
+	enum failure_code flood = FAIL_NONE;
+
+	connection->env->metrics->wire_received += length;
+	connection->last_read_ms = loop_now_ms(connection->env->loop);
+	connection_liveness_heard(connection);
+	if (connection->dead) {
+		return false; /* its owner, who was told of the answer, let go of it */
+	}
+	if (connection->first_length < sizeof(connection->first) &&
+	    !check_preface(connection, data, length)) {
+		return false;
+	}
+	flood = flood_scan(&connection->flood, &connection->settings.flood, data, length,
+			   connection->last_read_ms, &length);
+	if (length > 0 && !feed_session(connection, data, length)) {
+		return false;
+	}
+	if (flood != FAIL_NONE) {
+		expel_flooder(connection, flood);
+		return false;
+	}
+	if (!check_queue(connection)) {
 		return false;
 	}
 	if (connection->write_blocked && !nghttp2_session_want_read(connection->session)) {
@@ -202,6 +291,15 @@ void connection_queue_flush(struct connection *connection)
 	}
 }
 
+void connection_require(struct connection *connection, int result)
+{
+	if (result < 0) {
+		connection_blame(connection, CLOSE_CONNECTION_LOST, FAIL_NO_MEMORY, NULL,
+				 "the daemon has no memory for a frame");
+	}
+	connection_queue_flush(connection);
+}
+
 /* Collects what nghttp2 has to send. False: the connection is gone. */
 static bool collect(struct connection *connection)
 {
@@ -221,6 +319,10 @@ static bool collect(struct connection *connection)
 		connection->in_session = true;
 		length = nghttp2_session_mem_send(connection->session, &data);
 		connection->in_session = false;
+		if (length == NGHTTP2_ERR_NOMEM) {
+			doom_nghttp2(connection, (int)length);
+			return false;
+		}
 		if (length < 0) {
 			connection_doom(connection, CLOSE_CONNECTION_LOST, FAIL_INTERNAL, NULL,
 					"nghttp2: %s", nghttp2_strerror((int)length));
@@ -231,6 +333,9 @@ static bool collect(struct connection *connection)
 			return false;
 		}
 		if (length == 0) {
+			if (connection_request_next_turn(connection)) {
+				continue;
+			}
 			break;
 		}
 		assert((size_t)length <= CONNECTION_OUT_SIZE - connection->out_end);
@@ -255,6 +360,7 @@ static void on_write_timeout(void *ctx)
 static void watch_writing(struct connection *connection)
 {
 	connection->write_blocked = true;
+	connection->blocked_ms = loop_now_ms(connection->env->loop);
 	loop_timer_start(&connection->write_timer, connection->env->loop,
 			 connection->settings.write_timeout_ms, on_write_timeout, connection);
 }

@@ -9,6 +9,7 @@
 #include "http/connection_internal.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static void on_timer(void *ctx);
 
@@ -25,9 +26,16 @@ static uint64_t silence_ms(const struct connection *connection)
 
 static void ask(struct connection *connection)
 {
+	uint8_t opaque[8];
+
 	connection->checking = true;
-	(void)nghttp2_submit_ping(connection->session, NGHTTP2_FLAG_NONE, NULL);
-	connection_queue_flush(connection);
+	connection->ping_ms = loop_now_ms(connection->env->loop);
+	connection->ping_us = loop_clock_us(connection->env->loop);
+	connection->ping_answered = false;
+	connection->pings++;
+	memcpy(opaque, &connection->pings, sizeof(opaque));
+	connection_require(connection,
+			   nghttp2_submit_ping(connection->session, NGHTTP2_FLAG_NONE, opaque));
 	arm(connection, connection->settings.ping_timeout_ms);
 }
 
@@ -68,6 +76,16 @@ void connection_liveness_heard(struct connection *connection)
 	}
 }
 
+void connection_liveness_answered(struct connection *connection, const uint8_t opaque[8])
+{
+	if (connection->pings > 0 && !connection->ping_answered &&
+	    memcmp(opaque, &connection->pings, sizeof(connection->pings)) == 0) {
+		connection->ping_answered = true;
+		connection->ping_rtt_us =
+			loop_clock_us(connection->env->loop) - connection->ping_us;
+	}
+}
+
 bool connection_check(struct connection *connection)
 {
 	if (connection->state != CONNECTION_OPEN) {
@@ -83,4 +101,11 @@ bool connection_check(struct connection *connection)
 bool connection_is_checked(const struct connection *connection)
 {
 	return connection->checking;
+}
+
+void connection_check_times(const struct connection *connection, uint64_t *ret_since_ms,
+			    uint64_t *ret_until_ms)
+{
+	*ret_since_ms = connection->ping_ms;
+	*ret_until_ms = connection->ping_ms + connection->settings.ping_timeout_ms;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * nghttp2's side of a connection: the session, its callbacks, and what the peer's frames mean for
- * the streams.
+ * the streams. How requests go out is in connection_request.c.
  *
  * Rules of the library that shape this file: mem_recv and mem_send are never called from a
  * callback; every DATA byte is given back to the connection's window exactly once, here, at once,
@@ -15,6 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define SETTINGS_ENTRY_SIZE 6u
+/* As nghttp2 reckons it, before compression and generously. */
+#define REQUEST_HEADER_BLOCK_MAX (1024u * 1024)
 
 static struct stream *find_stream(nghttp2_session *session, int32_t id)
 {
@@ -103,6 +107,16 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
 	return 0;
 }
 
+static void note_served(struct connection *connection)
+{
+	if (!connection->served) {
+		connection->served = true;
+		if (connection->callbacks && connection->callbacks->on_served) {
+			connection->callbacks->on_served(connection->ctx, connection);
+		}
+	}
+}
+
 static void deliver_head(struct stream *stream)
 {
 	struct stream_head head = {.status = stream->status, .headers = &stream->fields};
@@ -118,6 +132,8 @@ static void deliver_head(struct stream *stream)
 	head.has_content_length = stream->has_content_length;
 	head.content_length = stream->content_length;
 	stream->head_done = true;
+	connection_request_answered(stream);
+	note_served(stream->connection);
 	/* The callback may free the stream: what it looks at must not go with it. */
 	fields = stream->fields;
 	header_list_init(&stream->fields, fields.max_size, fields.max_count);
@@ -132,9 +148,14 @@ static void deliver_interim(struct connection *connection, struct stream *stream
 {
 	if (++stream->informational > connection->settings.max_informational) {
 		stream->fault = FAIL_TOO_MANY_INFORMATIONAL;
-		(void)nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE,
-						(int32_t)stream->id, NGHTTP2_ENHANCE_YOUR_CALM);
+		connection_require(connection,
+				   nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE,
+							     (int32_t)stream->id,
+							     NGHTTP2_ENHANCE_YOUR_CALM));
 		return;
+	}
+	if (stream->status == 100) {
+		connection_request_continue(stream);
 	}
 	if (stream->callbacks) {
 		stream->callbacks->on_informational(stream->ctx, stream->status, &stream->fields);
@@ -154,8 +175,10 @@ static void on_headers(struct connection *connection, struct stream *stream)
 		/* Three digits, so nghttp2 lets it through, but none of the classes of RFC 9110,
 		 * section 15. */
 		stream->fault = FAIL_H2_STREAM_ERROR;
-		(void)nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE,
-						(int32_t)stream->id, NGHTTP2_PROTOCOL_ERROR);
+		connection_require(connection,
+				   nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE,
+							     (int32_t)stream->id,
+							     NGHTTP2_PROTOCOL_ERROR));
 	} else if (stream->status / 100 == 1) {
 		deliver_interim(connection, stream);
 	} else {
@@ -175,8 +198,9 @@ static void on_end_stream(struct connection *connection, struct stream *stream)
 		const struct failure none = {.count = 0};
 		const struct stream_end end = {.reason = CLOSE_ENDED, .failure = &none};
 
-		(void)nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE,
-						(int32_t)stream->id, NGHTTP2_NO_ERROR);
+		connection_require(connection, nghttp2_submit_rst_stream(
+						       connection->session, NGHTTP2_FLAG_NONE,
+						       (int32_t)stream->id, NGHTTP2_NO_ERROR));
 		/* The peer may never take the reset; the response does not wait for that. */
 		(void)nghttp2_session_set_stream_user_data(connection->session, (int32_t)stream->id,
 							   NULL);
@@ -204,6 +228,7 @@ static void on_goaway(struct connection *connection, const nghttp2_goaway *goawa
 	}
 	debug[length] = '\0';
 	connection->goaway = true;
+	connection->goaway_error |= goaway->error_code != NGHTTP2_NO_ERROR;
 	connection->goaway_last_stream = (uint32_t)goaway->last_stream_id;
 	if (!connection->failure) {
 		connection->failure = calloc(1, sizeof(*connection->failure));
@@ -230,6 +255,11 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 	case NGHTTP2_SETTINGS:
 		if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) {
 			on_settings(connection);
+		}
+		return 0;
+	case NGHTTP2_PING:
+		if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
+			connection_liveness_answered(connection, frame->ping.opaque_data);
 		}
 		return 0;
 	case NGHTTP2_GOAWAY:
@@ -275,9 +305,15 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 	stream->counts.payload += length;
 	rc = bytes_append(&stream->buffer, data, length);
 	if (rc < 0) {
-		stream->fault = FAIL_NO_MEMORY;
-		(void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id,
-						NGHTTP2_INTERNAL_ERROR);
+		/* The buffer holds a whole window: more than that is the peer's fault, which
+		 * nghttp2 has noticed too. */
+		bool overdrawn = rc == -ENOBUFS;
+
+		stream->fault = overdrawn ? FAIL_H2_STREAM_ERROR : FAIL_NO_MEMORY;
+		connection_require(connection,
+				   nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id,
+							     overdrawn ? NGHTTP2_FLOW_CONTROL_ERROR
+								       : NGHTTP2_INTERNAL_ERROR));
 		return 0;
 	}
 	connection->env->buffered_bytes += length;
@@ -332,36 +368,14 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
 			stream = find_stream(session, frame->hd.stream_id);
 		}
 	}
-	if (stream && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
-	    (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
-		stream->request_done = true;
+	if (stream && (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA)) {
+		connection_request_sent(stream, &frame->hd);
+		if (frame->hd.type == NGHTTP2_DATA && stream->request->upload &&
+		    stream->callbacks) {
+			stream->callbacks->on_upload(stream->ctx);
+		}
 	}
 	return 0;
-}
-
-static ssize_t read_request_body(nghttp2_session *session, int32_t id, uint8_t *buffer, size_t size,
-				 uint32_t *data_flags, nghttp2_data_source *source, void *user_data)
-{
-	struct stream *stream = find_stream(session, id);
-	size_t left = 0;
-
-	(void)source;
-	(void)user_data;
-	if (!stream) {
-		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* freed: its reset is on the way */
-	}
-	left = stream->request->body_length - stream->request_body_sent;
-	if (size > left) {
-		size = left;
-	}
-	if (size) {
-		memcpy(buffer, stream->request->body + stream->request_body_sent, size);
-	}
-	stream->request_body_sent += size;
-	if (size == left) {
-		*data_flags |= NGHTTP2_DATA_FLAG_EOF;
-	}
-	return (ssize_t)size;
 }
 
 /* ---- making ---- */
@@ -404,6 +418,16 @@ static int submit_settings(struct connection *connection)
 	return rc == 0 ? 0 : -ENOMEM;
 }
 
+/* The library's own bounds must not be met before ours, which have names: flood.h,
+ * max_queued_frames, and the local protocol's on requests. */
+static void set_limits(nghttp2_option *option, const struct http_settings *settings)
+{
+	nghttp2_option_set_max_outbound_ack(option, SIZE_MAX);
+	nghttp2_option_set_max_continuations(option, SIZE_MAX);
+	nghttp2_option_set_max_settings(option, settings->max_frame_size / SETTINGS_ENTRY_SIZE);
+	nghttp2_option_set_max_send_header_block_length(option, REQUEST_HEADER_BLOCK_MAX);
+}
+
 int connection_session_new(struct connection *connection)
 {
 	nghttp2_session_callbacks *callbacks = NULL;
@@ -416,6 +440,7 @@ int connection_session_new(struct connection *connection)
 	rc = -ENOMEM;
 	if (nghttp2_option_new(&option) == 0) {
 		nghttp2_option_set_no_auto_window_update(option, 1);
+		set_limits(option, &connection->settings);
 		if (nghttp2_session_client_new2(&connection->session, callbacks, connection,
 						option) == 0) {
 			rc = submit_settings(connection);
@@ -424,54 +449,4 @@ int connection_session_new(struct connection *connection)
 	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);
 	return rc;
-}
-
-static nghttp2_nv make_nv(const char *name, size_t name_length, const char *value,
-			  size_t value_length)
-{
-	uint8_t flags = header_may_be_indexed(name, name_length) ? NGHTTP2_NV_FLAG_NONE
-								 : NGHTTP2_NV_FLAG_NO_INDEX;
-
-	/* nghttp2 copies both and does not write through the pointers. */
-	return (nghttp2_nv){(uint8_t *)(uintptr_t)name, (uint8_t *)(uintptr_t)value, name_length,
-			    value_length, flags};
-}
-
-int connection_session_submit(struct connection *connection, struct stream *stream)
-{
-	const struct request *request = stream->request;
-	const char *pseudo[][2] = {
-		{":method", request->method},
-		{":scheme", request->url.tls ? "https" : "http"},
-		{":authority", request->url.authority},
-		{":path", request_path(request)},
-	};
-	uint32_t count = header_list_count(&request->headers);
-	nghttp2_nv *nv = malloc((4 + (size_t)count) * sizeof(*nv));
-	nghttp2_data_provider provider = {.read_callback = read_request_body};
-	int32_t id = 0;
-
-	if (!nv) {
-		return -ENOMEM;
-	}
-	for (size_t i = 0; i < 4; i++) {
-		nv[i] = make_nv(pseudo[i][0], strlen(pseudo[i][0]), pseudo[i][1],
-				strlen(pseudo[i][1]));
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		struct header_field field = header_list_get(&request->headers, i);
-
-		nv[4 + i] = make_nv(field.name, field.name_length, field.value, field.value_length);
-	}
-	id = nghttp2_submit_request(connection->session, NULL, nv, 4 + (size_t)count,
-				    request->body_length ? &provider : NULL, stream);
-	free(nv);
-	if (id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE) {
-		return -EBUSY;
-	}
-	if (id < 0) {
-		return -ENOMEM;
-	}
-	stream->id = (uint32_t)id;
-	return 0;
 }

@@ -38,7 +38,8 @@ static int reserve_text(struct header_list *list, uint32_t more)
 	uint32_t room = list->text_room ? list->text_room : 256;
 	char *text = NULL;
 
-	if (need <= list->text_room) {
+	/* A list with fields has text, also when all of them are empty. */
+	if (list->text && need <= list->text_room) {
 		return 0;
 	}
 	while (room < need) {

@@ -50,12 +50,15 @@ uint32_t header_list_find(const struct header_list *list, const char *name, uint
 /* Is it a token (RFC 9110, section 5.6.2)? False for an empty one. */
 bool header_is_token(const char *text, size_t length);
 
+#define HEADER_NO_BODY (-1)
+#define HEADER_LENGTH_UNKNOWN (-2)
+
 /* Makes a request's header fields from what the client gave: names lower-cased, every one checked.
- * `authority` is the URL's: a Host field that equals it is dropped. `body_length` is -1 for no
- * body: a Content-Length field that equals it is dropped (the length is always computed), another
- * is refused. Adds `user-agent` if there is none and `user_agent` is not empty, and
- * `content-length` when there is a body. 0 and *list filled; HEADER_INVALID (positive) and
- * *ret_failure, which names the field; -ENOMEM. */
+ * `authority` is the URL's: a Host field that equals it is dropped. `body_length` is one of the two
+ * above, or the length: a Content-Length field that equals it is dropped (the length is always
+ * computed), another is refused. Adds `user-agent` if there is none and `user_agent` is not empty,
+ * and `content-length` when there is a body of known length. 0 and *list filled; HEADER_INVALID
+ * (positive) and *ret_failure, which names the field; -ENOMEM. */
 int header_list_make_request(struct header_list *list, const struct header_field *fields,
 			     size_t count, const char *authority, int64_t body_length,
 			     const char *user_agent, struct failure *ret_failure);

@@ -109,14 +109,28 @@ static int check(const struct header_field *field, size_t index, const char *aut
 		return refuse(failure, index, field,
 			      "differs from the URL's authority; change the URL instead");
 	}
+	if (equals(field->name, field->name_length, "expect")) {
+		if (!equals(field->value, field->value_length, "100-continue")) {
+			return refuse(failure, index, field,
+				      "HTTP knows only the value \"100-continue\"");
+		}
+		if (body_length == 0 || body_length == HEADER_NO_BODY) {
+			return refuse(failure, index, field,
+				      "there is no body whose sending could wait; leave it out");
+		}
+	}
 	if (equals(field->name, field->name_length, "content-length")) {
 		if (body_length >= 0 &&
 		    header_parse_length(field->value, field->value_length, &length) &&
 		    length == (uint64_t)body_length) {
 			return 1;
 		}
-		return refuse(failure, index, field,
-			      "differs from the body's length, which is computed; leave it out");
+		return refuse(
+			failure, index, field,
+			body_length == HEADER_LENGTH_UNKNOWN
+				? "the upload has no length; say it there, and leave this out"
+				: "differs from the body's length, which is computed; leave it "
+				  "out");
 	}
 	return 0;
 }

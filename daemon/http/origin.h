@@ -10,14 +10,24 @@
 #include "base/hash.h"
 #include "http/pool.h"
 
+/* A connection of the pool, or the place of one that failed. The states are in pool.h. */
 struct pool_connection {
-	struct connection *connection;
+	struct connection *connection; /* NULL when FAILED */
 	struct origin *origin;
 	struct pool_connection *prev, *next;           /* in origin::connections */
 	struct pool_connection *idle_prev, *idle_next; /* in pool::idle, while `idle` */
-	struct loop_timer idle_timer;
+	enum connection_state state;                   /* set_state() alone changes it */
+	uint64_t since_ms;                             /* in that state */
+	uint64_t number, began_ms;                     /* of the connection, also when it is gone */
+	uint64_t paused_ms, resume_ms; /* no dial of the origin from, to; 0: no pause */
+	uint64_t idle_since_ms;
+	struct loop_timer timer; /* until resume_ms; else, while idle, the idle timeout */
+	bool beside;             /* the pause is only for a connection beside open ones */
 	bool idle;
 	bool evicted; /* drained to make room: counted in pool::evicting */
+	bool served;  /* a response has begun on it */
+	bool judged;  /* what follows for the origin from its end is decided */
+	char why[FAILURE_TEXT_MAX];
 };
 
 /* What an origin's waiters may have to wait for in the pool. */
@@ -42,10 +52,17 @@ struct origin {
 			      */
 	struct pool_connection *connections;
 	struct loop_task dispatch;
-	uint64_t extra_after_ms;    /* no further connection beside open ones before this */
+	/* How many streams the peer's last GOAWAY in order let through, and for how long we believe
+	 * that it will go on so, because the one before said the same. */
+	uint64_t let_through, let_through_until_ms;
+	unsigned barren; /* connections in a row that ended without a response, while jobs waited */
+	uint64_t open_until_ms; /* when a connection last left OPEN */
+	uint64_t full_since_ms; /* no open connection has had a stream for its waiters; 0: it has */
 	struct origin *prev, *next; /* in pool::origins, least recently used first */
 	struct origin *starved_prev, *starved_next; /* in pool::starved[starvation] */
 	enum starvation starvation;
+	enum starvation starved_last; /* what it was starved of, since when: over its turns */
+	uint64_t starved_since_ms;
 	enum starvation turn; /* it was fed: what is free of that is for it */
 	uint64_t ticket;      /* when it began to wait for the pool; 0: it does not */
 	bool busy;            /* its callbacks are on the stack */
@@ -58,7 +75,7 @@ struct pool {
 	struct origin *origins;
 	struct origin *starved[STARVATIONS]; /* in the order of their turns */
 	struct pool_connection *idle;        /* least recently used first */
-	uint32_t connection_count;           /* all states */
+	uint32_t connection_count;           /* all states but FAILED */
 	bool turn_out[STARVATIONS];          /* somebody has a turn and has not taken it yet */
 	uint64_t tickets;
 	uint32_t evicting; /* of these, being closed to make room */
@@ -74,20 +91,38 @@ bool origin_is_used(const struct origin *origin);
 void origin_queue_dispatch(struct origin *origin);
 /* Nobody waits any more: gives up dials. */
 void origin_give_up_dials(struct origin *origin);
+/* Everybody who waits now fails; those whom the callbacks bring back wait for a fresh dial. */
+void origin_fail_waiters(struct origin *origin, const struct failure *failure);
 /* Connections by state. */
 struct origin_counts {
-	uint32_t connecting, open, draining;
+	uint32_t connecting, open, draining; /* draining: closing ones, too */
 	uint32_t checking; /* open ones whose peer is being asked whether it is there */
 	uint32_t streams;  /* on open ones */
 	uint32_t limit;    /* of open ones together */
+	uint32_t slots;    /* what they take now */
 };
 void origin_count(const struct origin *origin, struct origin_counts *ret_counts);
-/* The connection that is being dialed, or NULL. */
-struct connection *origin_dialing(const struct origin *origin);
+/* The entry whose pause keeps the origin from dialing, or NULL. */
+const struct pool_connection *origin_pause(const struct origin *origin,
+					   const struct origin_counts *counts);
+
+/* ---- pool_connection.c's side ---- */
+
+/* Has an open one carried as many streams as the peer lets through? What is put on it beyond is
+ * turned away. */
+bool pool_connection_is_used_up(const struct pool_connection *entry);
+/* Begins to dial. 0, -ENOMEM. */
+int pool_connection_new(struct origin *origin);
+/* Ends the connection and forgets the entry, without a word to its origin's waiters. */
+void pool_connection_drop(struct pool_connection *entry);
+/* Nobody needs an open one now: its time runs, and others may have its place. Or somebody does. */
+void pool_connection_set_idle(struct pool_connection *entry, bool idle);
 
 /* ---- pool.c's side ---- */
 
-/* Is there budget for another stream, and is it this origin's to take? */
+/* Is there budget for another stream? */
+bool pool_has_budget(const struct pool *pool);
+/* The same, and is it this origin's to take? */
 bool pool_take_budget(const struct pool *pool, const struct origin *origin);
 /* The origin's turn is over; what is left is for the next in line. */
 void pool_end_turn(struct pool *pool, struct origin *origin);

@@ -15,8 +15,6 @@
 #include <string.h>
 #include <utlist.h>
 
-static bool has_budget(const struct pool *pool);
-
 #define NAME_MAX_BYTES 300u /* scheme, 253 bytes of host, port */
 
 static void on_stream_freed(void *ctx)
@@ -98,14 +96,20 @@ static bool make_room_for_origin(struct pool *pool)
 	return false;
 }
 
-static int get_origin(struct pool *pool, const struct url *url, struct origin **ret_origin)
+static void make_name(const struct url *url, char name[NAME_MAX_BYTES])
 {
 	bool brackets = url->is_address && strchr(url->host, ':');
+
+	snprintf(name, NAME_MAX_BYTES, "%s://%s%s%s:%" PRIu16, url->tls ? "https" : "http",
+		 brackets ? "[" : "", url->host, brackets ? "]" : "", url->port);
+}
+
+static int get_origin(struct pool *pool, const struct url *url, struct origin **ret_origin)
+{
 	char name[NAME_MAX_BYTES];
 	struct origin *origin = NULL;
 
-	snprintf(name, sizeof(name), "%s://%s%s%s:%" PRIu16, url->tls ? "https" : "http",
-		 brackets ? "[" : "", url->host, brackets ? "]" : "", url->port);
+	make_name(url, name);
 	origin = find_origin(pool, name);
 	if (!origin) {
 		if (!make_room_for_origin(pool)) {
@@ -162,6 +166,7 @@ int pool_wait(struct pool *pool, struct pool_waiter *waiter, const struct url *u
 	waiter->callbacks = callbacks;
 	waiter->ctx = ctx;
 	waiter->order = order;
+	waiter->since_ms = loop_now_ms(pool->env->loop);
 	enqueue(origin, waiter);
 	origin->waiting++;
 	origin_queue_dispatch(origin);
@@ -185,73 +190,40 @@ void pool_waiter_cancel(struct pool_waiter *waiter)
 	}
 }
 
+void pool_drain_origin(struct pool *pool, const struct url *url, const char *why)
+{
+	struct pool_connection *entry = NULL;
+	struct pool_connection *next = NULL;
+	struct origin *origin = NULL;
+	char name[NAME_MAX_BYTES];
+
+	make_name(url, name);
+	origin = find_origin(pool, name);
+	if (!origin) {
+		return;
+	}
+	DL_FOREACH_SAFE (origin->connections, entry, next) {
+		if (entry->state == CONNECTION_OPEN) {
+			connection_retire(entry->connection, why);
+		}
+	}
+}
+
 bool pool_waiter_active(const struct pool_waiter *waiter)
 {
 	return waiter->origin != NULL;
 }
 
-bool pool_waiter_is_connecting(const struct pool_waiter *waiter)
-{
-	struct origin_counts counts;
-
-	if (!waiter->origin) {
-		return false;
-	}
-	origin_count(waiter->origin, &counts);
-	return counts.open == 0;
-}
-
-void pool_waiter_describe(const struct pool_waiter *waiter, struct failure *failure)
-{
-	const struct connection *dialing = waiter->origin ? origin_dialing(waiter->origin) : NULL;
-
-	if (dialing) {
-		connection_describe_dial(dialing, failure);
-	}
-}
-
-const char *pool_waiter_why(const struct pool_waiter *waiter, char *buffer, unsigned size)
-{
-	const struct origin *origin = waiter->origin;
-	struct origin_counts counts;
-	struct failure failure = {.count = 0};
-
-	if (!origin) {
-		snprintf(buffer, size, "%s", "");
-		return buffer;
-	}
-	origin_count(origin, &counts);
-	if (counts.open > 0 && counts.streams < counts.limit && !has_budget(origin->pool)) {
-		snprintf(buffer, size,
-			 "memory.body_budget: the streams in flight may hold all of it");
-	} else if (counts.checking > 0) {
-		snprintf(buffer, size, "the answer to a PING on an idle connection");
-	} else if (counts.open > 0) {
-		snprintf(buffer, size,
-			 "a free stream: %" PRIu32 " of %" PRIu32 " in use on %" PRIu32
-			 " connection%s",
-			 counts.streams, counts.limit, counts.open, counts.open == 1 ? "" : "s");
-	} else if (counts.connecting > 0) {
-		pool_waiter_describe(waiter, &failure);
-		snprintf(buffer, size, "connecting: %s",
-			 failure.count ? failure.links[0].text : origin->name);
-	} else {
-		snprintf(buffer, size,
-			 "pool.max_connections: %" PRIu32 " connections, none of them idle",
-			 origin->pool->connection_count);
-	}
-	return buffer;
-}
-
 /* ---- for origin.c ---- */
 
-static bool has_budget(const struct pool *pool)
+bool pool_has_budget(const struct pool *pool)
 {
 	const struct http_env *env = pool->env;
 
 	/* One stream always goes, however small the budget. */
 	return env->streams == 0 ||
-	       env->window_bytes + env->settings.stream_window <= env->settings.body_budget;
+	       env->window_bytes + env->upload_bytes + env->settings.stream_window <=
+		       env->settings.body_budget;
 }
 
 /* Has nobody waited longer for it? */
@@ -264,7 +236,7 @@ static bool may_take(const struct pool *pool, const struct origin *origin,
 
 bool pool_take_budget(const struct pool *pool, const struct origin *origin)
 {
-	return has_budget(pool) && may_take(pool, origin, STARVED_OF_BUDGET);
+	return pool_has_budget(pool) && may_take(pool, origin, STARVED_OF_BUDGET);
 }
 
 bool pool_take_room(struct pool *pool, const struct origin *origin)
@@ -279,7 +251,8 @@ bool pool_take_room(struct pool *pool, const struct origin *origin)
 		/* It leaves the table when its GOAWAY is written, later in this round. */
 		pool->idle->evicted = true;
 		pool->evicting++;
-		connection_drain(pool->idle->connection);
+		connection_retire(pool->idle->connection,
+				  "its place is needed (pool.max_connections)");
 	}
 	return false;
 }
@@ -295,6 +268,10 @@ void pool_starve(struct pool *pool, struct origin *origin, enum starvation starv
 		DL_DELETE2(pool->starved[origin->starvation], origin, starved_prev, starved_next);
 	}
 	origin->starvation = starvation;
+	if (origin->ticket == 0 || origin->starved_last != starvation) {
+		origin->starved_last = starvation;
+		origin->starved_since_ms = loop_now_ms(pool->env->loop);
+	}
 	if (origin->ticket == 0) {
 		origin->ticket = ++pool->tickets;
 	}
@@ -342,72 +319,11 @@ void pool_end_turn(struct pool *pool, struct origin *origin)
 	if (origin->starvation == NOT_STARVED) {
 		origin->ticket = 0;
 	}
-	if (has_budget(pool)) {
+	if (pool_has_budget(pool)) {
 		pool_feed(pool, STARVED_OF_BUDGET);
 	}
 	if (pool->connection_count < pool->env->settings.max_connections ||
 	    (pool->idle && pool->evicting == 0)) {
 		pool_feed(pool, STARVED_OF_ROOM);
 	}
-}
-
-/* ---- looking at it ---- */
-
-void pool_gauges(const struct pool *pool, struct pool_gauges *ret_gauges)
-{
-	struct pool_gauges gauges = {.origins = HASH_COUNT(pool->by_name),
-				     .streams = pool->env->streams,
-				     .budget_bytes = pool->env->settings.body_budget};
-	const struct origin *origin = NULL;
-
-	DL_FOREACH (pool->origins, origin) {
-		struct origin_counts counts;
-
-		origin_count(origin, &counts);
-		gauges.connections += counts.open + counts.draining;
-		gauges.connecting += counts.connecting;
-		gauges.waiting += origin->waiting;
-	}
-	*ret_gauges = gauges;
-}
-
-static int by_connections(const void *a, const void *b)
-{
-	const struct origin_gauges *left = a;
-	const struct origin_gauges *right = b;
-
-	if (left->connections != right->connections) {
-		return left->connections < right->connections ? 1 : -1;
-	}
-	return (left->waiting < right->waiting) - (left->waiting > right->waiting);
-}
-
-uint32_t pool_origins(const struct pool *pool, struct origin_gauges *origins, uint32_t max)
-{
-	const struct origin *origin = NULL;
-	uint32_t count = 0;
-	struct origin_gauges *all = calloc(HASH_COUNT(pool->by_name) + 1, sizeof(*all));
-
-	if (!all) {
-		return 0;
-	}
-	DL_FOREACH (pool->origins, origin) {
-		struct origin_counts counts;
-
-		origin_count(origin, &counts);
-		all[count++] = (struct origin_gauges){
-			.name = origin->name,
-			.connections = counts.open + counts.draining,
-			.connecting = counts.connecting,
-			.streams = counts.streams,
-			.waiting = origin->waiting,
-		};
-	}
-	qsort(all, count, sizeof(*all), by_connections);
-	if (count > max) {
-		count = max;
-	}
-	memcpy(origins, all, count * sizeof(*all));
-	free(all);
-	return count;
 }

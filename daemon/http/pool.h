@@ -6,10 +6,30 @@
  * connection of its origin. The pool opens a connection when an origin has none, and further ones,
  * up to a ceiling, when the peer's stream limit is what its waiters wait for. When a connection
  * cannot be made, everybody who waits for it is told at once, and the next request dials afresh.
+ *
+ * Each connection of the pool is in one state, with a time and a reason:
+ *
+ *     CONNECTING --> OPEN --> DRAINING --> CLOSING
+ *         |           |  \______|___________^ |
+ *         |           |         |             |
+ *         +-----------+----+----+-------------+
+ *                          v
+ *                        FAILED               and from all of them: gone
+ *
+ * CONNECTING: name lookup, TCP, TLS. OPEN: takes streams. DRAINING: takes no new ones, some are
+ * left. CLOSING: none is left, the end of the socket is on its way. FAILED: there is no connection
+ * any more (it counts for no ceiling), only a pause before the next one, which begins when the
+ * pause is over and somebody waits.
+ *
+ * There is a pause in two cases. A connection that ended without a single response having begun on
+ * it, while requests wait: after the first such one none, then pool.backoff, doubling up to
+ * pool.max_backoff with each further one, until a response begins. And a connection that could not
+ * be made beside open ones: these have to do for a while.
  */
 #pragma once
 
 #include "base/failure.h"
+#include "base/wait.h"
 #include "http/connection.h"
 #include "http/env.h"
 #include "net/url.h"
@@ -44,6 +64,7 @@ struct pool_waiter {
 	enum priority priority;
 	uint32_t generation;
 	uint64_t order;
+	uint64_t since_ms;
 	const struct pool_waiter_callbacks *callbacks;
 	void *ctx;
 	struct pool_waiter *prev, *next; /* in origin::waiters[priority] */
@@ -67,14 +88,20 @@ int pool_wait(struct pool *pool, struct pool_waiter *waiter, const struct url *u
 void pool_waiter_cancel(struct pool_waiter *waiter);
 bool pool_waiter_active(const struct pool_waiter *waiter);
 
-/* Is the waiter's origin without any open connection, so that it waits for one to be made? */
-bool pool_waiter_is_connecting(const struct pool_waiter *waiter);
-/* What the waiter waits for: appends links to `failure` that say how far the dial has come. For its
- * own deadline. */
+/* The URL's origin may do better on a fresh connection: those that are open now take no more
+ * streams. `why`: one line, static. */
+void pool_drain_origin(struct pool *pool, const struct url *url, const char *why);
+
+/* Since when the waiter has waited for a connection because its origin has none that is open
+ * (loop_now_ms()); 0: it has one, or nobody waits. */
+uint64_t pool_waiter_connecting_since_ms(const struct pool_waiter *waiter);
+/* What the waiter waits for, if that is a connection: appends links to `failure` that say how far
+ * the dial has come, or that there is a pause. For its own deadline. */
 void pool_waiter_describe(const struct pool_waiter *waiter, struct failure *failure);
-/* The same in one line: "connecting: looking up www.example.org", "a free stream: 100 of 100 in use
- * on 1 connection", "memory.body_budget: 512 streams hold it all". Returns buffer. */
-const char *pool_waiter_why(const struct pool_waiter *waiter, char *buffer, unsigned size);
+/* The one thing that it waits for: DNS, CONNECTING, STREAM_LIMIT, CONNECTION_LIMIT, MEMORY_BUDGET,
+ * LIVENESS or ORIGIN_BACKOFF; since when, for this waiter. NOTHING if it does not wait, or if
+ * there is a stream for it, which it gets at the end of this round. */
+void pool_waiter_wait(const struct pool_waiter *waiter, struct wait *ret_wait);
 
 struct pool_gauges {
 	uint32_t origins;
@@ -92,7 +119,11 @@ struct origin_gauges {
 	uint32_t connecting;
 	uint32_t streams;
 	uint32_t waiting;
+	uint64_t pause_until_ms; /* no connection is begun before (loop_now_ms()); 0: no pause */
 };
 /* Fills up to `max` entries, most connections first; returns how many. Names are
  * valid until the loop goes on. */
 uint32_t pool_origins(const struct pool *pool, struct origin_gauges *origins, uint32_t max);
+
+/* Fills up to `max` views, by origin; returns how many. */
+uint32_t pool_connections(const struct pool *pool, struct connection_view *views, uint32_t max);

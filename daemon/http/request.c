@@ -5,6 +5,7 @@
 #include "http/request.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,15 +40,29 @@ static int set_method(struct request *request, const char *method, struct failur
 static int set_body(struct request *request, const struct request_spec *spec,
 		    struct failure *failure)
 {
-	if (!spec->has_body) {
+	if (!spec->has_body && !spec->streamed) {
 		return 0;
+	}
+	if (spec->has_body && spec->streamed) {
+		failure_set(failure, FAIL_BODY_INVALID,
+			    "the request has a body and an upload; it can have only one of them");
+		return FAIL_BODY_INVALID;
 	}
 	if (strcmp(request->method, "TRACE") == 0) {
 		failure_set(failure, FAIL_BODY_INVALID,
 			    "a TRACE request has no body (RFC 9110, section 9.3.8)");
 		return FAIL_BODY_INVALID;
 	}
+	if (spec->streamed && spec->has_length && spec->length > INT64_MAX) {
+		failure_set(failure, FAIL_BODY_INVALID,
+			    "an upload of %" PRIu64 " bytes is too long: at most 2^63 - 1",
+			    spec->length);
+		return FAIL_BODY_INVALID;
+	}
 	request->has_body = true;
+	request->streamed = spec->streamed;
+	request->has_length = spec->streamed && spec->has_length;
+	request->length = request->has_length ? spec->length : 0;
 	if (spec->body_length == 0) {
 		return 0;
 	}
@@ -58,6 +73,18 @@ static int set_body(struct request *request, const struct request_spec *spec,
 	memcpy(request->body, spec->body, spec->body_length);
 	request->body_length = spec->body_length;
 	return 0;
+}
+
+/* For header_list_make_request(). */
+static int64_t announced_length(const struct request *request)
+{
+	if (!request->has_body) {
+		return HEADER_NO_BODY;
+	}
+	if (!request->streamed) {
+		return (int64_t)request->body_length;
+	}
+	return request->has_length ? (int64_t)request->length : HEADER_LENGTH_UNKNOWN;
 }
 
 /* RFC 9218, section 4: said only where it is not the default, and not if the client says it itself.
@@ -92,13 +119,14 @@ int request_make(const struct request_spec *spec, const char *user_agent,
 	}
 	if (rc == 0) {
 		rc = header_list_make_request(&request.headers, spec->headers, spec->header_count,
-					      request.url.authority,
-					      request.has_body ? (int64_t)request.body_length : -1,
+					      request.url.authority, announced_length(&request),
 					      user_agent, ret_failure);
 	}
 	if (rc == 0) {
 		rc = add_priority(&request, spec->urgency);
 	}
+	request.expects_continue = header_list_find(&request.headers, "expect", 0) <
+				   header_list_count(&request.headers);
 	if (rc != 0) {
 		request_fini(&request);
 		return rc;
@@ -134,6 +162,12 @@ bool request_is_idempotent(const struct request *request)
 		}
 	}
 	return false;
+}
+
+bool request_has_content(const struct request *request)
+{
+	return request->body_length > 0 ||
+	       (request->streamed && !(request->has_length && request->length == 0));
 }
 
 bool request_expects_body(const struct request *request)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One request, ready to be sent on any stream as often as replay needs it: method, the URL's parts,
- * header fields, body.
+ * header fields, body. The body is here, or it comes later, through an upload.
  */
 #pragma once
 
@@ -10,6 +10,8 @@
 
 #define METHOD_MAX 32u
 
+struct upload;
+
 struct request {
 	char method[METHOD_MAX + 1];
 	struct url url;
@@ -17,6 +19,11 @@ struct request {
 	uint8_t *body; /* owned; NULL when there is none or it is empty */
 	size_t body_length;
 	bool has_body;
+	bool expects_continue; /* the body waits for a 100 (RFC 9110, section 10.1.1) */
+	bool streamed;         /* the body comes later: there is no `body` then, and */
+	bool has_length;       /* it has this length, or nobody knows */
+	uint64_t length;
+	struct upload *upload; /* what it comes through: borrowed, set by who sends the request */
 };
 
 /* What a client gives; all of it borrowed. */
@@ -28,6 +35,9 @@ struct request_spec {
 	const uint8_t *body;
 	size_t body_length;
 	bool has_body;
+	bool streamed; /* has a body that comes later, and no other */
+	bool has_length;
+	uint64_t length;
 	unsigned urgency; /* for the priority field (RFC 9218, section 4.1), 1 to 7; 0: nothing is
 			     said */
 };
@@ -43,5 +53,7 @@ void request_fini(struct request *request);
 const char *request_path(const struct request *request);
 /* May it be sent twice without harm by its method alone (RFC 9110, section 9.2.2)? */
 bool request_is_idempotent(const struct request *request);
+/* Is there a byte of body to be sent, or may one come? */
+bool request_has_content(const struct request *request);
 /* May its response have a body (RFC 9110, section 6.4.1)? */
 bool request_expects_body(const struct request *request);

@@ -3,10 +3,12 @@
  * A stream's own side: what it holds, how it is let go, and what its end is called.
  */
 #include "http/connection_internal.h"
+#include "http/upload.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -28,8 +30,10 @@ struct stream *stream_new(struct connection *connection, const struct request *r
 	bytes_init(&stream->buffer, connection->settings.stream_window);
 	header_list_init(&stream->fields, connection->settings.max_header_list,
 			 connection->settings.max_headers);
+	stream->sent_ms = loop_now_ms(connection->env->loop);
 	DL_APPEND(connection->streams, stream);
 	stream->env->streams++;
+	stream->upload_seen = request->upload ? request->upload->received : 0;
 	stream->window = connection->settings.stream_window;
 	stream->env->window_bytes += stream->window;
 	return stream;
@@ -46,6 +50,7 @@ void stream_reset(struct stream *stream)
 	struct connection *connection = stream->connection;
 
 	stream->callbacks = NULL;
+	connection_request_gone(stream);
 	if (!connection) {
 		return;
 	}
@@ -56,9 +61,9 @@ void stream_reset(struct stream *stream)
 		 * any more. */
 		(void)nghttp2_session_set_stream_user_data(connection->session, (int32_t)stream->id,
 							   NULL);
-		(void)nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE,
-						(int32_t)stream->id, NGHTTP2_CANCEL);
-		connection_queue_flush(connection);
+		connection_require(connection,
+				   nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE,
+							     (int32_t)stream->id, NGHTTP2_CANCEL));
 	}
 }
 
@@ -99,10 +104,27 @@ void stream_consume(struct stream *stream, size_t length)
 	stream->env->buffered_bytes -= length;
 	/* After END_STREAM nothing more can come and a WINDOW_UPDATE would be wasted. */
 	if (stream->connection && !stream->end_begun) {
-		(void)nghttp2_session_consume_stream(stream->connection->session,
-						     (int32_t)stream->id, length);
-		connection_queue_flush(stream->connection);
+		connection_require(stream->connection,
+				   nghttp2_session_consume_stream(stream->connection->session,
+								  (int32_t)stream->id, length));
 	}
+}
+
+void stream_upload_more(struct stream *stream)
+{
+	if (stream->connection) {
+		connection_request_more(stream);
+	}
+}
+
+uint64_t stream_upload_offset(const struct stream *stream)
+{
+	return stream->request_body_sent;
+}
+
+bool stream_wants_upload(const struct stream *stream)
+{
+	return stream->connection && !stream->request_done && stream->expectation != EXPECT_REFUSED;
 }
 
 uint32_t stream_id(const struct stream *stream)
@@ -120,10 +142,119 @@ struct connection *stream_connection(const struct stream *stream)
 	return stream->connection;
 }
 
+uint64_t stream_sent_progress_ms(const struct stream *stream)
+{
+	return stream->sent_ms;
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* What was written last still waits in the output, or nothing was written yet. */
+static bool wait_for_socket(const struct stream *stream, struct wait *ret_wait)
+{
+	const struct connection *connection = stream->connection;
+
+	*ret_wait = (struct wait){
+		.reason = WAIT_PEER_SOCKET,
+		.limit = "",
+		.since_ms = connection->write_blocked
+				    ? later(connection->blocked_ms, stream->sent_ms)
+				    : stream->sent_ms,
+	};
+	snprintf(ret_wait->text, sizeof(ret_wait->text), "%s",
+		 stream->serialized
+			 ? "the peer takes no bytes: a part of the request is not written"
+			 : "the peer takes no bytes: the request is not written");
+	return true;
+}
+
+static bool wait_for_continue(const struct stream *stream, struct wait *ret_wait)
+{
+	if (stream->expectation != EXPECT_WAITING) {
+		return false;
+	}
+	*ret_wait = (struct wait){
+		.reason = WAIT_CONTINUE,
+		.limit = "",
+		.since_ms = stream->sent_ms,
+		.until_ms = stream->sent_ms + stream->connection->settings.continue_timeout_ms,
+	};
+	snprintf(ret_wait->text, sizeof(ret_wait->text),
+		 "the peer's 100 (Continue), before the body is sent");
+	return true;
+}
+
+static bool wait_for_client(const struct stream *stream, struct wait *ret_wait)
+{
+	const struct upload *upload = stream->request->upload;
+
+	if (!upload || upload_has(upload, stream->request_body_sent)) {
+		return false;
+	}
+	*ret_wait = (struct wait){
+		.reason = WAIT_CLIENT_UPLOAD, .limit = "", .since_ms = stream->sent_ms};
+	snprintf(ret_wait->text, sizeof(ret_wait->text),
+		 "more of the request's body from the client: %" PRIu64 " bytes came so far",
+		 upload->received);
+	return true;
+}
+
+/* How much there is to be sent, for people. */
+static const char *body_length_text(const struct request *request, char text[32])
+{
+	if (request->streamed && !request->has_length) {
+		return "an unknown number of";
+	}
+	snprintf(text, 32, "%" PRIu64,
+		 request->streamed ? request->length : (uint64_t)request->body_length);
+	return text;
+}
+
+static bool wait_for_window(const struct stream *stream, struct wait *ret_wait)
+{
+	char text[32];
+	nghttp2_session *session = stream->connection->session;
+	int32_t own = nghttp2_session_get_stream_remote_window_size(session, (int32_t)stream->id);
+	int32_t shared = nghttp2_session_get_remote_window_size(session);
+
+	if (own > 0 && shared > 0) {
+		return false;
+	}
+	*ret_wait =
+		(struct wait){.reason = WAIT_PEER_WINDOW, .limit = "", .since_ms = stream->sent_ms};
+	snprintf(ret_wait->text, sizeof(ret_wait->text),
+		 "the peer's flow-control window of the %s is shut: %" PRIu64
+		 " of %s bytes are sent",
+		 own > 0 ? "connection" : "stream", stream->request_body_sent,
+		 body_length_text(stream->request, text));
+	return true;
+}
+
+bool stream_wait(const struct stream *stream, struct wait *ret_wait)
+{
+	const struct connection *connection = stream->connection;
+
+	if (!connection || !connection->session) {
+		return false;
+	}
+	if (!stream->serialized || connection->written_total < stream->sent_end) {
+		return wait_for_socket(stream, ret_wait);
+	}
+	if (stream->request_done || stream->expectation == EXPECT_REFUSED) {
+		return false;
+	}
+	return wait_for_continue(stream, ret_wait) || wait_for_client(stream, ret_wait) ||
+	       wait_for_window(stream, ret_wait) || wait_for_socket(stream, ret_wait);
+}
+
 void stream_finish(struct stream *stream, const struct stream_end *end)
 {
 	const struct stream_callbacks *callbacks = stream->callbacks;
 
+	connection_request_gone(stream);
 	DL_DELETE(stream->connection->streams, stream);
 	stream->connection = NULL;
 	stream->callbacks = NULL;
@@ -155,6 +286,8 @@ static bool announced_length(const struct stream *stream, uint64_t *ret_length)
 static void describe_local_reset(const struct stream *stream, uint32_t error_code,
 				 struct stream_end *end, struct failure *failure)
 {
+	bool has_body = request_expects_body(stream->request) && stream->status != 204 &&
+			stream->status != 304;
 	uint64_t length = 0;
 
 	end->reason = CLOSE_PROTOCOL_ERROR;
@@ -167,6 +300,12 @@ static void describe_local_reset(const struct stream *stream, uint32_t error_cod
 		failure_set(failure, stream->fault,
 			    "more than %u interim responses (http.max_informational)",
 			    stream->informational - 1);
+	} else if (stream->fault == FAIL_H2_STREAM_ERROR && stream->head_done) {
+		failure_set(failure, stream->fault,
+			    "the peer broke HTTP/2 on this stream: it sent more than the "
+			    "flow-control window (http.stream_window)");
+		failure->links[0].has_h2_code = true;
+		failure->links[0].h2_code = NGHTTP2_FLOW_CONTROL_ERROR;
 	} else if (stream->fault == FAIL_H2_STREAM_ERROR) {
 		failure_set(failure, stream->fault,
 			    "the peer broke HTTP/2 on this stream: %03u is no status",
@@ -177,22 +316,21 @@ static void describe_local_reset(const struct stream *stream, uint32_t error_cod
 		end->reason = CLOSE_RESET;
 		failure_set(failure, stream->fault, "the daemon has no memory for the response");
 	} else if (error_code == NGHTTP2_PROTOCOL_ERROR && stream->head_done &&
-		   stream->data_begun > 0 &&
-		   (!request_expects_body(stream->request) || stream->status == 204 ||
-		    stream->status == 304)) {
+		   stream->data_begun > 0 && !has_body) {
 		failure_set(failure, FAIL_H2_STREAM_ERROR,
 			    "the peer sent a body in answer to %s with status %u, which has none",
 			    stream->request->method, stream->status);
 		failure->links[0].has_h2_code = true;
 		failure->links[0].h2_code = error_code;
-	} else if (error_code == NGHTTP2_PROTOCOL_ERROR && announced_length(stream, &length) &&
-		   stream->data_begun > length) {
+	} else if (error_code == NGHTTP2_PROTOCOL_ERROR && has_body &&
+		   announced_length(stream, &length) && stream->data_begun > length) {
 		end->reason = CLOSE_LENGTH_MISMATCH;
 		failure_set(failure, FAIL_LENGTH_LONG,
 			    "Content-Length is %" PRIu64 " bytes, but at least %" PRIu64 " came",
 			    length, stream->data_begun);
-	} else if (error_code == NGHTTP2_PROTOCOL_ERROR && announced_length(stream, &length) &&
-		   stream->end_begun) {
+	} else if (error_code == NGHTTP2_PROTOCOL_ERROR && has_body &&
+		   announced_length(stream, &length) && stream->end_begun &&
+		   stream->counts.payload < length) {
 		end->reason = CLOSE_LENGTH_MISMATCH;
 		failure_set(failure, FAIL_LENGTH_SHORT,
 			    "Content-Length is %" PRIu64 " bytes, but only %" PRIu64 " came",

@@ -10,6 +10,8 @@
  *
  *     on_sent  on_informational*  on_head  on_body*  on_trailers?  on_closed
  *
+ * With on_upload anywhere behind on_sent, if the request has an upload.
+ *
  * A stream outlives its HTTP/2 end, until stream_free(), so that what it holds can still be taken.
  * Its callbacks come from the connection's reading or writing; from inside them everything in this
  * header is legal, stream_free() included.
@@ -18,6 +20,7 @@
 
 #include "base/bytes.h"
 #include "base/failure.h"
+#include "base/wait.h"
 #include "http/headers.h"
 #include "http/request.h"
 
@@ -46,6 +49,9 @@ struct stream_head {
 struct stream_callbacks {
 	/* The request's HEADERS frame is on its way out. */
 	void (*on_sent)(void *ctx);
+	/* A part of the request's upload, or its end, is on its way out: stream_upload_offset() has
+	 * grown. May be NULL if there are no uploads. */
+	void (*on_upload)(void *ctx);
 	/* An interim response. */
 	void (*on_informational)(void *ctx, unsigned status, const struct header_list *headers);
 	/* The final response's head, once. */
@@ -79,7 +85,25 @@ void stream_consume(struct stream *stream, size_t length);
  * on_closed will not come. */
 void stream_reset(struct stream *stream);
 
+/* The request's upload has more than before, bytes or its end: sends it. Not from inside this
+ * stream's callbacks. */
+void stream_upload_more(struct stream *stream);
+/* How much of the request's body went into the connection's output. */
+uint64_t stream_upload_offset(const struct stream *stream);
+/* Will any more of the request's body be sent? Not if all of it was, or the answer came instead of
+ * a 100, or the exchange is over. */
+bool stream_wants_upload(const struct stream *stream);
+
 uint32_t stream_id(const struct stream *stream);
 const struct stream_counts *stream_counts(const struct stream *stream);
 /* NULL when the connection is gone. */
 struct connection *stream_connection(const struct stream *stream);
+
+/* What keeps the request from being written: PEER_SOCKET (the peer takes no bytes), CONTINUE (its
+ * 100 is awaited), CLIENT_UPLOAD (more of its upload has to come first), PEER_WINDOW (the peer's
+ * flow-control window is shut); since when. False once the request is wholly written, or the rest
+ * of it given up. */
+bool stream_wait(const struct stream *stream, struct wait *ret_wait);
+/* When a byte of the request last went into the connection's output (loop_now_ms()), or more of its
+ * upload came that was waited for; until then, when the stream was made. */
+uint64_t stream_sent_progress_ms(const struct stream *stream);

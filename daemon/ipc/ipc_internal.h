@@ -122,5 +122,5 @@ void client_job_hold_all(struct peer *peer, bool held);
 
 /* ---- report.c ---- */
 void report_list(struct peer *peer, uint64_t id, uint64_t after_job, uint32_t limit);
-void report_stats(struct peer *peer, uint64_t id, uint32_t origin_limit);
+void report_stats(struct peer *peer, uint64_t id, uint32_t origin_limit, uint32_t connection_limit);
 enum wire_job_state report_job_state(enum job_state state);

@@ -10,6 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What is served beyond version 1.0 of the protocol. */
+static const char *const features[] = {"redirects", "uploads"};
+
 /* Of what a peer may ask for in one round: a walk over all jobs or origins is worth many frames. */
 #define WORK_OF_QUESTION 1024u
 
@@ -23,6 +26,8 @@ static void handle_hello(struct peer *peer, const struct wire_client_hello *hell
 			{
 				.major = WIRE_MAJOR,
 				.minor = WIRE_MINOR,
+				.features = features,
+				.feature_count = sizeof(features) / sizeof(features[0]),
 				.server_version = ipc->world.version,
 				.instance_id = ipc->instance_id,
 				.max_client_frame_bytes = WIRE_CLIENT_FRAME_MAX,
@@ -85,6 +90,17 @@ static void handle_credit(struct peer *peer, uint64_t id, uint64_t bytes)
 
 	if (client_job) {
 		client_job_credit(client_job, bytes);
+	}
+}
+
+static void handle_upload(struct peer *peer, uint64_t id, const struct wire_bytes *data, bool end)
+{
+	struct client_job *client_job = find_job(peer, id);
+	const char *why = "";
+
+	if (client_job && job_upload(client_job->job, data->data, data->length, end, &why) < 0) {
+		peer_goodbye(peer, WIRE_GOODBYE_BAD_MESSAGE, "upload of job %" PRIu64 ": %s", id,
+			     why);
 	}
 }
 
@@ -183,7 +199,8 @@ void request_handle(struct peer *peer, const struct wire_client_frame *frame)
 		break;
 	case WIRE_CLIENT_STATS:
 		if (take_id(peer, frame->id)) {
-			report_stats(peer, frame->id, frame->stats.origins);
+			report_stats(peer, frame->id, frame->stats.origins,
+				     frame->stats.connections);
 		}
 		break;
 	case WIRE_CLIENT_PING:
@@ -192,6 +209,7 @@ void request_handle(struct peer *peer, const struct wire_client_frame *frame)
 		}
 		break;
 	case WIRE_CLIENT_UPLOAD_DATA:
+		handle_upload(peer, frame->id, &frame->upload_data.data, frame->upload_data.end);
 		break;
 	case WIRE_CLIENT_CANCEL_JOB:
 		if (take_id(peer, frame->id)) {

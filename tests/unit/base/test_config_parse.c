@@ -364,6 +364,22 @@ static void default_file_is_narrow(void **state)
 	assert_non_null(strstr(printed, "\n#servers =\n"));
 }
 
+static void retry_statuses(void **state)
+{
+	static const char *const good[] = {"", "400", "599", "429 503", "408, 500,502\t504"};
+	static const char *const bad[] = {"399", "600", "42", "4290", "5xx", "-29", "503 200"};
+	(void)state;
+	assert_string_equal(config->job.retry_statuses, "429 503");
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); ++i) {
+		assert_int_equal(set("job", "retry_statuses", good[i]), 0);
+		assert_string_equal(config->job.retry_statuses, good[i]);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); ++i) {
+		assert_int_equal(set("job", "retry_statuses", bad[i]), -EINVAL);
+		assert_non_null(strstr(error.text, "400 to 599"));
+	}
+}
+
 int main(void)
 {
 #define PARSE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -376,6 +392,7 @@ int main(void)
 		PARSE_TEST(printed_values),
 		PARSE_TEST(strings),
 		PARSE_TEST(h2c_hosts),
+		PARSE_TEST(retry_statuses),
 		PARSE_TEST(dns_servers),
 		PARSE_TEST(lists),
 		PARSE_TEST(man_page_has_every_key),

@@ -18,6 +18,7 @@ static struct {
 	struct failure failure;
 	bool free_on_draining;
 	bool free_on_open;
+	bool free_on_slots;
 } owner;
 
 static inline void on_open(void *ctx, struct connection *c)
@@ -34,8 +35,11 @@ static inline void on_open(void *ctx, struct connection *c)
 static inline void on_slots(void *ctx, struct connection *c)
 {
 	(void)ctx;
-	(void)c;
 	owner.slots++;
+	if (owner.free_on_slots) {
+		connection_free(c);
+		connection = NULL;
+	}
 }
 
 static inline void on_draining(void *ctx, struct connection *c)

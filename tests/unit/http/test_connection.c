@@ -72,11 +72,12 @@ static void not_http2_is_quoted(void **state)
 			h2_raw(server, table[i].pieces[k], strlen(table[i].pieces[k]));
 			rounds(world.loop, 5);
 		}
-		UNTIL(world.loop, fetch.closed && owner.closed);
+		UNTIL(world.loop, fetch.closed && owner.failed);
+		assert_int_equal(owner.closed, 0);
+		assert_code(&owner.failure, 0, FAIL_NOT_HTTP2);
 		assert_int_equal(fetch.reason, CLOSE_CONNECT_FAILED);
 		assert_code(&fetch.failure, 0, FAIL_NOT_HTTP2);
 		assert_text(&fetch.failure, i == 2 ? "HTTP/1.0 400" : table[i].quoted);
-		assert_int_equal(owner.failed, 0);
 		fetch_fini(&fetch);
 	}
 }
@@ -519,6 +520,24 @@ static void unknown_frames_and_settings_are_ignored(void **state)
 	fetch_fini(&fetch);
 }
 
+/* An end that is nobody else's fault has a cause, too. */
+static void freed_with_streams(void **state)
+{
+	struct fetch fetch = {.eager = true};
+	struct h2_stream *stream = NULL;
+
+	(void)state;
+	stream = open_get(&fetch);
+	h2_head(stream, false, 200, NULL);
+	UNTIL(world.loop, fetch.heads);
+	connection_free(connection);
+	connection = NULL;
+	assert_int_equal(fetch.closed, 1);
+	assert_int_equal(fetch.reason, CLOSE_CONNECTION_LOST);
+	assert_code(&fetch.failure, 0, FAIL_CONNECTION_CLOSED);
+	fetch_fini(&fetch);
+}
+
 /* ---- freeing from inside callbacks ---- */
 
 static enum fetch_event when;
@@ -603,6 +622,22 @@ static void free_when_it_drains(void **state)
 	fetch_fini(&fetch);
 }
 
+/* From inside the news that the answer to a PING has come, which goes out before what came is read.
+ */
+static void free_when_the_peer_has_answered(void **state)
+{
+	(void)state;
+	open_connection();
+	UNTIL(world.loop, owner.slots); /* the server's SETTINGS are behind us */
+	connection->last_read_ms = 0;
+	assert_true(connection_check(connection));
+	assert_int_equal(connection_slots(connection), 0);
+	owner.free_on_slots = true;
+	UNTIL(world.loop, !connection);
+	rounds(world.loop, 2);
+	assert_int_equal(owner.closed + owner.failed, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -624,6 +659,7 @@ int main(void)
 		TEST(peer_that_takes_nothing),
 		TEST(suspicion_drains_only_a_silent_connection),
 		TEST(lost_before_the_first_round),
+		TEST(freed_with_streams),
 		TEST(broken_protocol_ends_every_stream_with_the_cause),
 		TEST(broken_protocol_then_eof),
 		TEST(compression_error_kills_the_connection),
@@ -633,6 +669,7 @@ int main(void)
 		TEST(free_inside_every_stream_callback),
 		TEST(free_while_it_ends),
 		TEST(free_when_it_drains),
+		TEST(free_when_the_peer_has_answered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

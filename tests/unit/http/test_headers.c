@@ -66,6 +66,21 @@ static void order_and_repeats_are_kept(void **state)
 	header_list_clear(&list);
 }
 
+/* A field without a byte, in a list that has none yet: it points somewhere all the same. */
+static void empty_field(void **state)
+{
+	struct header_list list;
+
+	(void)state;
+	header_list_init(&list, 1000, 10);
+	assert_int_equal(add(&list, "", ""), 0);
+	assert_non_null(header_list_get(&list, 0).name);
+	assert_non_null(header_list_get(&list, 0).value);
+	assert_field(&list, 0, "", "");
+	assert_int_equal(header_list_find(&list, "", 0), 0);
+	header_list_clear(&list);
+}
+
 static void octets_are_octets(void **state)
 {
 	struct header_list list;
@@ -261,6 +276,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(order_and_repeats_are_kept),
+		cmocka_unit_test(empty_field),
 		cmocka_unit_test(octets_are_octets),
 		cmocka_unit_test(count_ceiling),
 		cmocka_unit_test(size_ceiling),

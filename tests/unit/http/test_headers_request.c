@@ -272,6 +272,21 @@ static void tokens(void **state)
 	assert_false(header_is_token("\x7f", 1));
 }
 
+static void line_30_what_may_be_expected(void **state)
+{
+	struct failure failure;
+
+	(void)state;
+	assert_int_equal(make(field_of("Expect", " 100-Continue "), 10, &failure), 0);
+	assert_field(0, "expect", "100-Continue");
+	assert_refused(field_of("expect", "200-ok"), 10, "100-continue");
+	assert_refused(field_of("expect", ""), 10, "100-continue");
+	assert_refused(field_of("expect", "100-continue, x"), 10, "100-continue");
+	/* Nothing that could wait (RFC 9110, section 10.1.1). */
+	assert_refused(field_of("expect", "100-continue"), -1, "no body");
+	assert_refused(field_of("expect", "100-continue"), 0, "no body");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +297,7 @@ int main(void)
 		TEST(connection_specific_fields_are_refused),
 		TEST(te_is_trailers_or_nothing),
 		TEST(host_equals_the_authority_or_is_refused),
+		TEST(line_30_what_may_be_expected),
 		TEST(content_length_is_computed),
 		TEST(user_agent_is_added_once),
 		TEST(values_are_octets_without_blanks_round_them),

@@ -257,7 +257,9 @@ static inline void talker_send(struct talker *talker, const struct wire_client_f
 	uint8_t *data = NULL;
 	size_t length = 0;
 
+	test_side++;
 	assert_int_equal(wire_client_frame_encode(frame, &data, &length), 0);
+	test_side--;
 	talker_raw(talker, data, length);
 	free(data);
 }
@@ -277,7 +279,8 @@ talker_find(const struct talker *talker, enum wire_server_kind kind, uint64_t id
 static inline const struct wire_server_frame *talker_wait(struct talker *talker,
 							  enum wire_server_kind kind, uint64_t id)
 {
-	UNTIL(world.loop, talker_find(talker, kind, id, 0));
+	UNTIL(world.loop, talker->eof || talker_find(talker, kind, id, 0));
+	assert_non_null(talker_find(talker, kind, id, 0));
 	return talker_find(talker, kind, id, 0);
 }
 

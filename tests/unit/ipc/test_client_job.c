@@ -311,6 +311,103 @@ static void larger_output_buffer_after_a_reload(void **state)
 	talker_free(talker);
 }
 
+static struct wait wait_of(uint64_t number)
+{
+	struct job *job = jobs_find(world.jobs, number);
+	struct job_info info;
+
+	assert_non_null(job);
+	job_info(job, &info);
+	return info.wait;
+}
+
+/* Which of the two it is that a client does not do. */
+static void client_that_holds_is_told_apart(void **state)
+{
+	struct talker *poor = talker_open();
+	struct talker *deaf = talker_open();
+
+	(void)state;
+	talker_submit(poor, 1, 100);
+	(void)serve(0, 1000, false);
+	UNTIL(world.loop, poor->body[1] == 100);
+	talker_submit(deaf, 1, 1 << 26);
+	talker_listen(deaf, false);
+	(void)serve(1, 20000000, true);
+	UNTIL(world.loop, wait_of(2).reason == WAIT_CLIENT_SOCKET);
+	assert_int_equal(wait_of(1).reason, WAIT_CLIENT_CREDIT);
+	assert_non_null(strstr(wait_of(1).text, "900 bytes"));
+	talker_credit(poor, 1, 900);
+	UNTIL(world.loop, poor->body[1] == 1000);
+	assert_int_equal(wait_of(1).reason, WAIT_NOTHING);
+	talker_listen(deaf, true);
+	assert_closed(deaf, 1, WIRE_CLOSE_ENDED);
+	talker_free(poor);
+	talker_free(deaf);
+}
+
+/* ---- redirections ---- */
+
+static void submit_following(struct talker *talker, uint64_t id, uint32_t max_redirects)
+{
+	struct wire_client_frame frame = {.id = id,
+					  .kind = WIRE_CLIENT_SUBMIT,
+					  .submit = {.url = h2_url(world.origin, "/a"),
+						     .max_redirects = max_redirects,
+						     .redirect_to_cleartext = true,
+						     .initial_credit = {true, 1 << 20}}};
+
+	talker->granted[id] = 1 << 20;
+	talker_send(talker, &frame);
+}
+
+static void redirections_are_told(void **state)
+{
+	struct talker *talker = talker_open();
+	const struct wire_server_frame *got = NULL;
+
+	(void)state;
+	submit_following(talker, 1, 3);
+	h2_head(h2_first(world.origin, 0), true, 302, "location", "/b#c", NULL);
+	(void)serve(1, 1000, true);
+	assert_closed(talker, 1, WIRE_CLOSE_ENDED);
+	got = talker_find(talker, WIRE_SERVER_HEAD, 1, 0);
+	assert_int_equal(got->head.status, 200);
+	assert_string_equal(got->head.url, h2_url(world.origin, "/b"));
+	assert_null(talker_find(talker, WIRE_SERVER_HEAD, 1, 1));
+	got = talker_find(talker, WIRE_SERVER_CLOSED, 1, 0);
+	assert_int_equal(got->closed.attempt_count, 2);
+	assert_int_equal(got->closed.attempts[0].status, 302);
+	assert_string_equal(got->closed.attempts[0].url, "");
+	assert_string_equal(got->closed.attempts[0].why, "redirected");
+	assert_string_equal(got->closed.attempts[1].url, h2_url(world.origin, "/b"));
+	/* Who goes nowhere is told nothing of it. */
+	talker_submit(talker, 2, 1 << 20);
+	(void)serve(2, 1000, true);
+	assert_closed(talker, 2, WIRE_CLOSE_ENDED);
+	assert_string_equal(talker_find(talker, WIRE_SERVER_HEAD, 2, 0)->head.url, "");
+	talker_free(talker);
+}
+
+/* The one DENIED that follows an Accepted. */
+static void barred_redirection(void **state)
+{
+	struct talker *talker = talker_open();
+	const struct wire_server_frame *got = NULL;
+
+	(void)state;
+	submit_following(talker, 1, 3);
+	h2_head(h2_first(world.origin, 0), true, 302, "location", "http://localhost/", NULL);
+	assert_closed(talker, 1, WIRE_CLOSE_DENIED);
+	assert_true(talker->accepted[1]);
+	assert_null(talker_find(talker, WIRE_SERVER_HEAD, 1, 0));
+	got = talker_find(talker, WIRE_SERVER_CLOSED, 1, 0);
+	assert_int_equal(got->closed.failures[0].code, WIRE_FAIL_REDIRECT_CLEARTEXT);
+	assert_int_equal(got->closed.failures[1].code, WIRE_FAIL_CLEARTEXT_NOT_ALLOWED);
+	assert_int_equal(got->closed.attempts[0].outcome, WIRE_CLOSE_DENIED);
+	talker_free(talker);
+}
+
 /* ---- who goes ---- */
 
 static void vanishing_client_takes_its_jobs_along(void **state)
@@ -493,6 +590,9 @@ int main(void)
 		IPC_TEST(paused_client_does_not_stop_others),
 		IPC_TEST(paused_client_has_its_own_deadline),
 		IPC_TEST(larger_output_buffer_after_a_reload),
+		IPC_TEST(client_that_holds_is_told_apart),
+		IPC_TEST(redirections_are_told),
+		IPC_TEST(barred_redirection),
 		IPC_TEST(vanishing_client_takes_its_jobs_along),
 		IPC_TEST(denied_jobs_are_only_closed),
 		IPC_TEST(ceilings_on_jobs),

@@ -22,6 +22,16 @@ static const struct wire_stats_reply *stats(struct talker *talker, uint64_t id, 
 	return &talker_wait(talker, WIRE_SERVER_STATS, id)->stats;
 }
 
+static const struct wire_stats_reply *stats_of_connections(struct talker *talker, uint64_t id,
+							   uint32_t connections)
+{
+	talker_send(talker, &(struct wire_client_frame){
+				    .id = id,
+				    .kind = WIRE_CLIENT_STATS,
+				    .stats = {.origins = 4, .connections = connections}});
+	return &talker_wait(talker, WIRE_SERVER_STATS, id)->stats;
+}
+
 static void pages(void **state)
 {
 	struct talker *talker = talker_open();
@@ -79,7 +89,7 @@ static void entries(void **state)
 	assert_int_equal(job->received, 1000);
 	assert_int_equal(job->delivered, 100);
 	assert_int_equal(job->content_length.value, 5000);
-	assert_string_equal(job->waiting_for, "the client to take the body");
+	assert_non_null(strstr(job->waiting_for, "the client to grant credit"));
 	assert_int_equal(job->attempts, 1);
 	talker_free(talker);
 }
@@ -163,13 +173,135 @@ static void statistics(void **state)
 	talker_free(talker);
 }
 
+/* Who does not get on says what for, for how long, at which limit; who does says nothing. */
+static void waits(void **state)
+{
+	struct talker *talker = talker_open();
+	const struct wire_job_info *job = NULL;
+
+	(void)state;
+	world.http.env->settings.max_streams_per_connection = 1;
+	world.http.env->settings.max_connections_per_origin = 1;
+	talker_submit(talker, 1, 0);
+	h2_head(h2_first(world.origin, 0), false, 200, NULL);
+	h2_body(h2_first(world.origin, 0), 1000, false);
+	UNTIL(world.loop, world.http.env->buffered_bytes == 1000);
+	talker_submit(talker, 2, 0);
+	job = &list(talker, 3, 0, 1)->jobs[0];
+	assert_int_equal(job->wait.reason, WIRE_WAIT_CLIENT_CREDIT);
+	assert_false(job->wait.left_ms.set && job->wait.left_ms.value == 0);
+	job = &list(talker, 4, 1, 1)->jobs[0];
+	assert_int_equal(job->wait.reason, WIRE_WAIT_STREAM_LIMIT);
+	assert_string_equal(job->wait.limit, "pool.max_streams_per_connection");
+	assert_int_equal(job->wait.limit_value, 1);
+	assert_false(job->wait.left_ms.set);
+	assert_true(job->wait.for_ms <= job->age_ms);
+	assert_non_null(strstr(job->waiting_for, "a free stream: 1 of 1"));
+	talker_free(talker);
+}
+
+/* A dial has a time when it is given up. */
+static void waits_with_an_end(void **state)
+{
+	struct talker *talker = talker_open();
+	const struct wire_job_info *job = NULL;
+	const struct wire_pool_connection *connection = NULL;
+
+	(void)state;
+	h2_origin_hang(world.origin);
+	talker_submit(talker, 1, 0);
+	job = &list(talker, 2, 0, 1)->jobs[0];
+	assert_int_equal(job->wait.reason, WIRE_WAIT_CONNECTING);
+	job = &list(talker, 3, 0, 1)->jobs[0];
+	assert_int_equal(job->wait.reason, WIRE_WAIT_CONNECTING);
+	assert_true(job->wait.left_ms.set);
+	assert_true(job->wait.left_ms.value + job->wait.for_ms <= 20000);
+	assert_string_equal(job->wait.limit, "");
+	connection = &stats_of_connections(talker, 4, 1)->connections[0];
+	assert_int_equal(connection->state, WIRE_CONNECTION_CONNECTING);
+	assert_string_equal(connection->remote, "");
+	assert_true(connection->left_ms.set);
+	assert_non_null(strstr(connection->why, "connecting to 127.0.0.1:"));
+	talker_free(talker);
+}
+
+static void connections(void **state)
+{
+	struct talker *talker = talker_open();
+	const struct wire_stats_reply *reply = NULL;
+	const struct wire_pool_connection *connection = NULL;
+	struct h2_stream *stream = NULL;
+
+	(void)state;
+	talker_submit(talker, 1, 0);
+	stream = h2_first(world.origin, 0);
+	h2_head(stream, false, 200, NULL);
+	h2_body(stream, 1000, false);
+	UNTIL(world.loop, world.http.env->buffered_bytes == 1000);
+	assert_int_equal(stats(talker, 2, 4)->connection_count, 0);
+	reply = stats_of_connections(talker, 3, UINT32_MAX);
+	assert_int_equal(reply->connection_count, 1);
+	assert_int_equal(reply->origin_count, 1);
+	assert_false(reply->origins[0].backoff_ms.set);
+	connection = &reply->connections[0];
+	assert_string_equal(connection->origin, reply->origins[0].origin);
+	assert_int_equal(connection->connection, 1);
+	assert_int_equal(connection->state, WIRE_CONNECTION_OPEN);
+	assert_string_equal(connection->remote, h2_authority(world.origin));
+	assert_int_equal(connection->streams, 1);
+	assert_int_equal(connection->stream_limit, 100);
+	assert_int_equal(connection->carried, 1);
+	assert_true(connection->send_window > 0 && connection->receive_window > 0);
+	assert_false(connection->ping_ago_ms.set);
+	assert_false(connection->ping_rtt_us.set);
+	assert_false(connection->left_ms.set);
+	assert_true(connection->state_for_ms <= connection->age_ms);
+	h2_goaway(stream->connection, 1, NGHTTP2_NO_ERROR, "bye");
+	h2_sync(stream->connection);
+	connection = &stats_of_connections(talker, 4, 1)->connections[0];
+	assert_int_equal(connection->state, WIRE_CONNECTION_DRAINING);
+	assert_non_null(strstr(connection->why, "bye"));
+	talker_free(talker);
+}
+
+/* What keeps an origin from being dialed is seen in both tables and in the job. */
+static void pauses(void **state)
+{
+	struct talker *talker = talker_open();
+	const struct wire_stats_reply *reply = NULL;
+	const struct wire_job_info *job = NULL;
+
+	(void)state;
+	world.http.env->settings.backoff_ms = 60000;
+	world.http.env->settings.max_backoff_ms = 60000;
+	talker_submit(talker, 1, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct h2_connection *server = h2_connection(world.origin, i);
+
+		(void)h2_stream(server, 0);
+		h2_goaway(server, 0, NGHTTP2_NO_ERROR, "");
+		UNTIL(world.loop, server->eof);
+	}
+	reply = stats_of_connections(talker, 2, 4);
+	assert_int_equal(reply->connection_count, 1);
+	assert_int_equal(reply->connections[0].state, WIRE_CONNECTION_FAILED);
+	assert_int_equal(reply->connections[0].connection, 2);
+	assert_true(reply->connections[0].left_ms.set);
+	assert_true(reply->connections[0].left_ms.value <= 60000);
+	assert_true(reply->origins[0].backoff_ms.set);
+	assert_int_equal(reply->pool.connections + reply->pool.connecting, 0);
+	job = &list(talker, 3, 0, 1)->jobs[0];
+	assert_int_equal(job->wait.reason, WIRE_WAIT_ORIGIN_BACKOFF);
+	assert_true(job->wait.left_ms.set);
+	talker_free(talker);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IPC_TEST(pages),
-		IPC_TEST(entries),
-		IPC_TEST(long_urls),
-		IPC_TEST(statistics),
+		IPC_TEST(pages),       IPC_TEST(entries), IPC_TEST(long_urls),
+		IPC_TEST(statistics),  IPC_TEST(waits),   IPC_TEST(waits_with_an_end),
+		IPC_TEST(connections), IPC_TEST(pauses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

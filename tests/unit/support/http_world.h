@@ -47,6 +47,8 @@ static inline void http_world_init(struct http_world *world)
 		.body_budget = 64 * 1024 * 1024,
 		.connect_timeout_ms = 20000,
 		.idle_timeout_ms = 240000,
+		.continue_timeout_ms = 20000,
+		.max_queued_frames = 20000,
 		.write_timeout_ms = 20000,
 		.ping_after_ms = 10000,
 		.ping_timeout_ms = 10000,
