@@ -39,10 +39,15 @@ static void set_ready(struct client_job *client_job, bool ready)
 static void update(struct client_job *client_job)
 {
 	bool waiting = job_available(client_job->job) > 0;
+	enum job_hold hold = JOB_NOT_HELD;
 
+	if (waiting && client_job->credit == 0) {
+		hold = JOB_WITHOUT_CREDIT;
+	} else if (waiting && client_job->peer->blocked) {
+		hold = JOB_WITHOUT_ROOM;
+	}
 	set_ready(client_job, waiting && client_job->credit > 0);
-	job_hold(client_job->job,
-		 waiting && (client_job->credit == 0 || client_job->peer->blocked));
+	job_hold(client_job->job, hold);
 	if (client_job->is_ready) {
 		peer_queue_flush(client_job->peer);
 	}
@@ -186,6 +191,7 @@ static void on_head(void *ctx, const struct job_head *head)
 					},
 				.content_length = {head->response->has_content_length,
 						   head->response->content_length},
+				.url = head->url,
 			},
 	};
 
@@ -232,6 +238,16 @@ static void on_progress(void *ctx)
 		.content_length = {info.has_content_length, info.content_length},
 		.waiting_for = info.waiting_for,
 	};
+	peer_send(client_job->peer, &frame);
+}
+
+static void on_upload_credit(void *ctx, uint64_t bytes)
+{
+	struct client_job *client_job = ctx;
+	struct wire_server_frame frame = {.id = client_job->id,
+					  .kind = WIRE_SERVER_UPLOAD_CREDIT,
+					  .upload_credit = {.bytes = bytes}};
+
 	peer_send(client_job->peer, &frame);
 }
 
@@ -289,6 +305,7 @@ static void send_closed(struct peer *peer, uint64_t id, const struct job_result 
 			.replay_safe = attempt->replay_safe,
 			.why = attempt->why,
 			.status = attempt->status,
+			.url = attempt->url,
 		};
 	}
 	peer_send(peer, &frame);
@@ -311,6 +328,7 @@ static const struct job_sink_ops sink_ops = {
 	.trailers = on_trailers,
 	.warning = on_warning,
 	.progress = on_progress,
+	.upload_credit = on_upload_credit,
 	.closed = on_closed,
 };
 
@@ -380,6 +398,9 @@ static int submit(struct client_job *client_job, const struct wire_submit *submi
 				.body = submit->body.data,
 				.body_length = submit->body.length,
 				.has_body = submit->has_body,
+				.streamed = submit->has_upload,
+				.has_length = submit->upload_length.set,
+				.length = submit->upload_length.value,
 				.urgency = urgency_of(submit->priority),
 			},
 		.max_size = option_of(submit->max_size),
@@ -392,6 +413,8 @@ static int submit(struct client_job *client_job, const struct wire_submit *submi
 		.priority = priority_of(submit->priority),
 		.replay_forbidden = submit->replay_forbidden,
 		.retry_allowed = submit->retry_allowed,
+		.max_redirects = submit->max_redirects,
+		.redirect_to_cleartext = submit->redirect_to_cleartext,
 		.progress_interval_ms = submit->progress_interval_ms,
 	};
 

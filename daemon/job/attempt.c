@@ -4,8 +4,8 @@
  * job's end, or another try.
  */
 #include "job/job_internal.h"
+#include "job/redirect.h"
 #include "job/replay.h"
-#include "job/retry.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -20,9 +20,6 @@ static const struct pool_waiter_callbacks waiter_callbacks;
 
 int attempt_start(struct job *job)
 {
-	job->waiting_ms = loop_now_ms(job->jobs->loop);
-	job->connecting_ms = 0;
-	job->sent_ms = 0;
 	return pool_wait(job->jobs->pool, &job->waiter, &job->request.url, job->priority,
 			 job->number, &waiter_callbacks, job);
 }
@@ -44,9 +41,17 @@ void attempt_drop(struct job *job)
 
 /* ---- the ledger ---- */
 
-/* A new last entry, all zero; NULL when out of memory. */
+/* A new last entry, of which only the URL is set; NULL when out of memory. */
 static struct job_attempt *add_attempt(struct job *job)
 {
+	char *url = NULL;
+
+	if (job->hop_url) {
+		url = strndup(job->hop_url, JOB_ATTEMPT_URL_MAX);
+		if (!url) {
+			return NULL;
+		}
+	}
 	if (job->attempt_count == job->attempt_room) {
 		unsigned room = job->attempt_room ? job->attempt_room * 2 : 1;
 		struct job_attempt *attempts = NULL;
@@ -54,13 +59,20 @@ static struct job_attempt *add_attempt(struct job *job)
 		assert(room <= JOB_ATTEMPTS_MAX);
 		attempts = realloc(job->attempts, room * sizeof(*attempts));
 		if (!attempts) {
+			free(url);
 			return NULL;
 		}
 		job->attempts = attempts;
 		job->attempt_room = room;
 	}
-	job->attempts[job->attempt_count] = (struct job_attempt){.why = ""};
+	job->attempts[job->attempt_count] = (struct job_attempt){.why = "", .url = url};
 	return &job->attempts[job->attempt_count++];
+}
+
+/* As if it had not been tried. */
+static void remove_attempt(struct job *job)
+{
+	free(job->attempts[--job->attempt_count].url);
 }
 
 static struct job_attempt *current_attempt(struct job *job)
@@ -68,10 +80,15 @@ static struct job_attempt *current_attempt(struct job *job)
 	return &job->attempts[job->attempt_count - 1];
 }
 
+/* Those that count for job.max_attempts. A followed redirection is no failed try. */
+static unsigned tries(const struct job *job)
+{
+	return job->attempt_count - job->turned_away - job->redirects;
+}
+
 static bool attempts_left(const struct job *job)
 {
-	return job->attempt_count - job->turned_away < job->limits.max_attempts &&
-	       job->attempt_count < JOB_ATTEMPTS_MAX;
+	return tries(job) < job->limits.max_attempts && job->attempt_count < JOB_ATTEMPTS_MAX;
 }
 
 /* Was the request among those that a closing connection would not take any more? A server that
@@ -98,15 +115,28 @@ static void no_memory(struct job *job)
 
 /* ---- another try ---- */
 
+void attempt_again(struct job *job)
+{
+	int rc = attempt_start(job);
+	struct failure failure;
+
+	if (rc == 0) {
+		job_set_state(job, JOB_QUEUED);
+	} else if (rc == FAIL_CONNECTION_LIMIT) {
+		failure_set(&failure, FAIL_CONNECTION_LIMIT,
+			    "the pool knows as many origins as it may, all in use "
+			    "(pool.max_origins)");
+		job_end(job, CLOSE_INACTIVE, &failure);
+	} else {
+		no_memory(job);
+	}
+}
+
 static void replay(struct job *job)
 {
 	job->jobs->env->metrics->replays++;
 	attempt_drop(job);
-	if (attempt_start(job) != 0) {
-		no_memory(job);
-		return;
-	}
-	job_set_state(job, JOB_QUEUED);
+	attempt_again(job);
 }
 
 /* Tries again after a while. `at_least_ms`: what the origin asked for. */
@@ -118,8 +148,8 @@ static void back_off(struct job *job, uint64_t at_least_ms)
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0) {
 		random = loop_clock_us(job->jobs->loop); /* jitter needs no secrecy */
 	}
-	delay = retry_backoff_ms(job->attempt_count, job->limits.backoff_ms,
-				 job->limits.max_backoff_ms, random);
+	delay = retry_backoff_ms(tries(job), job->limits.backoff_ms, job->limits.max_backoff_ms,
+				 random);
 	job->jobs->env->metrics->retries++;
 	attempt_drop(job);
 	job->retry_at_ms =
@@ -161,7 +191,7 @@ static void on_ready(void *ctx, struct connection *connection)
 	}
 	if (rc == -EBUSY) {
 		/* It has no stream ids left. */
-		job->attempt_count--;
+		remove_attempt(job);
 		connection_drain(connection);
 		rc = attempt_start(job);
 		if (rc == 0) {
@@ -178,9 +208,20 @@ static void on_ready(void *ctx, struct connection *connection)
 	}
 	note_connection(job, connection, attempt);
 	attempt->stream = stream_id(job->stream);
+	job->handed = true;
 	job->handed_ms = loop_now_ms(job->jobs->loop);
 	job->progress_ms = job->handed_ms;
 	job_set_state(job, JOB_SENT);
+	job_upload_begin(job);
+}
+
+/* A server that goes away in the middle of the TLS handshake may be back soon; one that refuses it
+ * will not think otherwise. */
+static bool may_pass(const struct failure *failure)
+{
+	bool lost = failure_top(failure) == FAIL_TLS_HANDSHAKE && failure->count > 1;
+
+	return retry_connect_failure(failure->links[lost ? 1 : 0].code);
 }
 
 static void on_failed(void *ctx, const struct failure *failure)
@@ -197,7 +238,7 @@ static void on_failed(void *ctx, const struct failure *failure)
 	attempt->code = code;
 	attempt->replay_safe = true;
 	attempt->why = "nothing was sent";
-	if (job->retry_allowed && retry_connect_failure(code) && attempts_left(job)) {
+	if (job->retry_allowed && may_pass(failure) && attempts_left(job)) {
 		back_off(job, 0);
 	} else {
 		job_end(job, CLOSE_CONNECT_FAILED, failure);
@@ -213,10 +254,14 @@ static void on_sent(void *ctx)
 {
 	struct job *job = ctx;
 
-	job->sent_ms = loop_now_ms(job->jobs->loop);
-	job->progress_ms = job->sent_ms;
+	job->progress_ms = loop_now_ms(job->jobs->loop);
 	job->timings.sent_us = job_elapsed_us(job);
 	deadline_arm(job);
+}
+
+static void on_upload(void *ctx)
+{
+	job_upload_sent(ctx);
 }
 
 static void on_informational(void *ctx, unsigned status, const struct header_list *headers)
@@ -238,13 +283,11 @@ static void misdirected(struct job *job)
 	attempt->code = FAIL_MISDIRECTED;
 	attempt->replay_safe = true;
 	attempt->why = "421: the origin did not process the request";
-	if (!job->misdirected && !job->replay_forbidden && attempts_left(job)) {
-		struct connection *connection = stream_connection(job->stream);
-
+	if (!job->misdirected && !job->replay_forbidden && attempts_left(job) &&
+	    !job_upload_is_gone(job)) {
 		job->misdirected = true;
-		if (connection) {
-			connection_drain(connection);
-		}
+		pool_drain_origin(job->jobs->pool, &job->request.url,
+				  "a request was answered with 421");
 		replay(job);
 		return;
 	}
@@ -277,6 +320,86 @@ static bool retry_later(struct job *job, const struct stream_head *head)
 	return true;
 }
 
+/* ---- redirections ---- */
+
+/* The response leads somewhere else, but the way is barred. */
+static void refuse_redirect(struct job *job, const struct failure *failure)
+{
+	struct job_attempt *attempt = current_attempt(job);
+
+	attempt->outcome = CLOSE_DENIED;
+	attempt->code = failure_top(failure);
+	attempt->why = "the redirection is not followed";
+	job_end(job, CLOSE_DENIED, failure);
+}
+
+static bool too_many_redirects(const struct job *job, struct failure *failure)
+{
+	if (job->redirects >= job->limits.max_redirects) {
+		failure_set(failure, FAIL_TOO_MANY_REDIRECTS,
+			    "redirected once more after %u redirections, the limit (max_redirects, "
+			    "and at most job.max_redirects)",
+			    job->redirects);
+		return true;
+	}
+	if (job->attempt_count >= JOB_ATTEMPTS_MAX) {
+		failure_set(failure, FAIL_TOO_MANY_REDIRECTS,
+			    "redirected after %u attempts, which is the most that one job may have",
+			    job->attempt_count);
+		return true;
+	}
+	return false;
+}
+
+/* The job goes on with another request. What its next response looks like is all that counts from
+ * here on. */
+static void follow(struct job *job, const struct stream_head *head)
+{
+	struct job_attempt *attempt = current_attempt(job);
+	struct redirect_policy policy = {
+		.to_cleartext = job->redirect_to_cleartext,
+		.h2c_hosts = job->jobs->config->pool.h2c_hosts,
+		.body_gone = job_upload_is_gone(job),
+	};
+	struct request next;
+	struct failure failure;
+	char *url = NULL;
+	int rc = 0;
+
+	if (too_many_redirects(job, &failure)) {
+		refuse_redirect(job, &failure);
+		return;
+	}
+	rc = redirect_make(&job->request, head->status, head->headers, &policy, &next, &failure);
+	if (rc > 0) {
+		refuse_redirect(job, &failure);
+		return;
+	}
+	url = rc == 0 ? url_print(&next.url) : NULL;
+	if (!url) {
+		if (rc == 0) {
+			request_fini(&next);
+		}
+		no_memory(job);
+		return;
+	}
+	attempt->outcome = CLOSE_ENDED;
+	attempt->why = "redirected";
+	attempt_drop(job); /* the stream looks at the request */
+	request_fini(&job->request);
+	job->request = next;
+	if (!next.upload) {
+		job_upload_give_up(job);
+	}
+	free(job->hop_url);
+	job->hop_url = url;
+	job->redirects++;
+	job->misdirected = false;
+	job->handed = false;
+	job->hop_ms = loop_now_ms(job->jobs->loop);
+	attempt_again(job);
+}
+
 static void warn(struct job *job, bool received, uint64_t size)
 {
 	char text[FAILURE_TEXT_MAX];
@@ -298,6 +421,7 @@ static void on_head(void *ctx, const struct stream_head *head)
 		.connection = attempt->connection,
 		.info = connection_info(connection),
 		.reused = job->reused,
+		.url = job->hop_url ? job->hop_url : "",
 	};
 	struct failure failure;
 
@@ -306,16 +430,25 @@ static void on_head(void *ctx, const struct stream_head *head)
 		misdirected(job);
 		return;
 	}
-	if (job->retry_allowed && retry_status(head->status) && attempts_left(job) &&
-	    retry_later(job, head)) {
+	if (job->limits.max_redirects > 0 && redirect_is(head->status, head->headers)) {
+		follow(job, head);
+		return;
+	}
+	if (job->retry_allowed &&
+	    retry_status(&job->limits.retry_statuses, head->status,
+			 request_is_idempotent(&job->request)) &&
+	    attempts_left(job) && !job_upload_is_gone(job) && retry_later(job, head)) {
 		return;
 	}
 	job->timings.first_byte_us = job_elapsed_us(job);
 	job->progress_ms = loop_now_ms(job->jobs->loop);
+	job->rate_ms = job->progress_ms;
+	job->rate_received = job_received(job);
 	job->has_content_length = head->has_content_length;
 	job->content_length = head->content_length;
 	job->head_delivered = true;
 	job->sink->head(job->sink_ctx, &told);
+	job_upload_answered(job);
 	/* An announced length means bytes to come only where there is a body (RFC 9110,
 	 * section 8.6). */
 	if (head->has_content_length && request_expects_body(&job->request) &&
@@ -380,6 +513,7 @@ static void on_closed(void *ctx, const struct stream_end *end)
 		.unprocessed = end->unprocessed,
 		.idempotent = request_is_idempotent(&job->request),
 		.response_delivered = job->head_delivered,
+		.body_gone = job_upload_is_gone(job),
 		.forbidden = job->replay_forbidden,
 	};
 	struct replay_verdict verdict;
@@ -389,6 +523,7 @@ static void on_closed(void *ctx, const struct stream_end *end)
 	attempt->outcome = end->reason;
 	if (end->reason == CLOSE_ENDED) {
 		job->ended = true;
+		job_upload_give_up(job);
 		(void)job_settle(job);
 		return;
 	}
@@ -408,6 +543,7 @@ static void on_closed(void *ctx, const struct stream_end *end)
 
 static const struct stream_callbacks stream_callbacks = {
 	.on_sent = on_sent,
+	.on_upload = on_upload,
 	.on_informational = on_informational,
 	.on_head = on_head,
 	.on_body = on_body,

@@ -3,6 +3,7 @@
  * One job: its states, the hand-over of its body to the sink, and its one end.
  */
 #include "base/log.h"
+#include "http/upload.h"
 #include "job/job_internal.h"
 
 #include <assert.h>
@@ -75,6 +76,7 @@ void job_set_state(struct job *job, enum job_state state)
 	job->jobs->in_state[job->state]--;
 	job->jobs->in_state[state]++;
 	job->state = state;
+	job->state_ms = loop_now_ms(job->jobs->loop);
 	if (state == JOB_CLOSED) {
 		return;
 	}
@@ -126,15 +128,14 @@ bool job_consume(struct job *job, size_t length)
 
 void job_hold(struct job *job, enum job_hold hold)
 {
-	uint64_t now = loop_now_ms(job->jobs->loop);
-
 	if (hold == job->held) {
 		return;
 	}
+	job->held_kind_ms = loop_now_ms(job->jobs->loop);
 	if (!job->held) {
-		job->held_ms = now;
+		job->held_ms = job->held_kind_ms;
 	} else if (!hold) {
-		job->progress_ms = now; /* the origin's clock starts anew */
+		deadline_resume(job);
 	}
 	job->held = hold;
 	deadline_arm(job);
@@ -201,6 +202,7 @@ void job_end(struct job *job, enum close_reason reason, const struct failure *fa
 	job->pending->reason = reason;
 	failure_copy(&job->pending->failure, failure);
 	stream_reset(job->stream);
+	job_upload_give_up(job);
 	job->held_ms = loop_now_ms(job->jobs->loop); /* from now on it has job.delivery_timeout */
 	job_set_state(job, JOB_DELIVERING);
 	deadline_arm(job);
@@ -213,7 +215,13 @@ static void log_end(const struct job *job, const struct job_result *result)
 	bool good = result->reason == CLOSE_ENDED || result->reason == CLOSE_STOP_DOWNLOAD ||
 		    result->reason == CLOSE_CANCELLED;
 
-	/* Neither path nor query: they may hold what is nobody's business. */
+	/* Neither path nor query: they may hold what is nobody's business. The texts about a
+	 * redirection quote its Location, which has both. */
+	if (result->reason == CLOSE_DENIED) {
+		snprintf(text, sizeof(text), "%s", failure_code_name(failure_top(result->failure)));
+	} else {
+		(void)failure_print(result->failure, text, sizeof(text));
+	}
 	log_at(good ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
 	       "job %" PRIu64 " (uid %u, %s): %s %s://%s: %s, %" PRIu64 " bytes in %" PRIu64
 	       " ms%s%s",
@@ -221,15 +229,19 @@ static void log_end(const struct job *job, const struct job_result *result)
 	       job->owner.name[0] ? job->owner.name : "unnamed", job->request.method,
 	       job->request.url.tls ? "https" : "http", job->request.url.authority,
 	       close_reason_name(result->reason), result->bytes.payload,
-	       result->timings.end_us / 1000, result->failure->count ? ": " : "",
-	       failure_print(result->failure, text, sizeof(text)));
+	       result->timings.end_us / 1000, result->failure->count ? ": " : "", text);
 }
 
 static void free_job(struct job *job)
 {
 	header_list_clear(&job->trailers);
 	request_fini(&job->request);
+	upload_free(job->upload);
 	free(job->url);
+	free(job->hop_url);
+	for (unsigned i = 0; i < job->attempt_count; i++) {
+		free(job->attempts[i].url);
+	}
 	free(job->attempts);
 	loop_free_later(job->jobs->loop, job);
 }
@@ -287,34 +299,6 @@ void job_stop(struct job *job)
 
 /* ---- looking at it ---- */
 
-static void waiting_for(const struct job *job, char *buffer, unsigned size)
-{
-	uint64_t now = loop_now_ms(job->jobs->loop);
-
-	buffer[0] = '\0';
-	switch (job->state) {
-	case JOB_QUEUED:
-		(void)pool_waiter_why(&job->waiter, buffer, size);
-		break;
-	case JOB_SENT:
-		snprintf(buffer, size, "the origin's answer");
-		break;
-	case JOB_RECEIVING:
-	case JOB_DELIVERING:
-		if (job->held) {
-			snprintf(buffer, size, "the client to take the body");
-		}
-		break;
-	case JOB_BACKOFF:
-		snprintf(buffer, size, "the next try, in %" PRIu64 " ms",
-			 job->retry_at_ms > now ? job->retry_at_ms - now : 0);
-		break;
-	case JOB_CLOSED:
-	case JOB_STATES:
-		break;
-	}
-}
-
 void job_info(const struct job *job, struct job_info *ret_info)
 {
 	*ret_info = (struct job_info){
@@ -331,5 +315,6 @@ void job_info(const struct job *job, struct job_info *ret_info)
 		.age_ms = loop_now_ms(job->jobs->loop) - job->accepted_ms,
 		.attempts = job->attempt_count,
 	};
-	waiting_for(job, ret_info->waiting_for, sizeof(ret_info->waiting_for));
+	job_wait(job, &ret_info->wait);
+	ret_info->waiting_for = ret_info->wait.text;
 }

@@ -4,7 +4,7 @@
  * until one of them gives an outcome that may not be tried again, watches the deadlines and size
  * limits, and hands the response to its sink.
  *
- *              +----------------- replay, retry ------------------+
+ *              +------------- replay, retry, redirect ------------+
  *              v                                                  |
  *     QUEUED -----> SENT -----> RECEIVING -----> DELIVERING       |
  *       ^  |          |             |                |            |
@@ -13,6 +13,9 @@
  *
  * Body bytes stay in the stream until the sink takes them with job_peek() and job_consume(); what
  * it does not take holds the stream's window shut.
+ *
+ * A request body that does not come with the job comes in pieces, with job_upload(), as far as the
+ * sink was told upload_credit.
  */
 #pragma once
 
@@ -20,6 +23,7 @@
 #include "base/config.h"
 #include "base/failure.h"
 #include "base/metrics.h"
+#include "base/wait.h"
 #include "http/pool.h"
 #include "http/request.h"
 
@@ -67,6 +71,8 @@ struct job_spec {
 	enum priority priority;
 	bool replay_forbidden;
 	bool retry_allowed;
+	uint32_t max_redirects; /* 0: none is followed */
+	bool redirect_to_cleartext;
 	uint32_t progress_interval_ms;
 };
 
@@ -79,6 +85,7 @@ struct job_owner {
 
 #define JOB_REMOTE_MAX ADDRESS_TEXT_MAX
 #define JOB_ATTEMPTS_MAX 16u
+#define JOB_ATTEMPT_URL_MAX 512u
 
 /* One entry of the ledger. */
 struct job_attempt {
@@ -90,6 +97,9 @@ struct job_attempt {
 	enum failure_code code;
 	bool replay_safe;
 	const char *why; /* static text */
+	/* Where a redirection had led, cut at JOB_ATTEMPT_URL_MAX bytes, ASCII; NULL: the submitted
+	 * URL. The job's. */
+	char *url;
 };
 
 /* Microseconds after Accepted; 0: did not happen (a step at 0 is told as 1). */
@@ -106,6 +116,7 @@ struct job_head {
 	uint64_t connection;
 	const struct channel_info *info;
 	bool reused;
+	const char *url; /* where redirections led; "": nowhere */
 };
 
 struct job_result {
@@ -129,8 +140,11 @@ struct job_sink_ops {
 	void (*warning)(void *ctx, bool received, const char *text);
 	/* Only with progress_interval_ms: ask job_info(). */
 	void (*progress)(void *ctx);
+	/* That many more bytes may be given to job_upload(). Only for a job with an upload: when it
+	 * has its stream, and whenever there is room again. May come from inside job_upload(). */
+	void (*upload_credit)(void *ctx, uint64_t bytes);
 	/* The end; the job is gone when the call returns. May come from inside job_consume(),
-	 * job_cancel(), job_stop(). */
+	 * job_cancel(), job_stop(), job_upload(). */
 	void (*closed)(void *ctx, const struct job_result *result);
 };
 
@@ -186,6 +200,12 @@ bool job_consume(struct job *job, size_t length);
  * count as a stall of the origin but towards job.client_timeout. Cheap, idempotent. */
 void job_hold(struct job *job, enum job_hold hold);
 
+/* A piece of the request's body, copied; `end`: the last one, which may be empty. 0: taken, or
+ * thrown away, nobody wanting it any more; also when it ended the job (not the announced length: it
+ * is gone, with CANCELLED and UPLOAD_LENGTH; or no memory). -EPROTO: it may not come, and *ret_why
+ * (static) says why not: no upload, no credit for it, after the end. Nothing has changed then. */
+int job_upload(struct job *job, const uint8_t *data, size_t length, bool end, const char **ret_why);
+
 uint64_t job_number(const struct job *job);
 uid_t job_uid(const struct job *job);
 
@@ -194,7 +214,7 @@ struct job_info {
 	uint64_t number;
 	enum job_state state;
 	const char *method;
-	const char *url;
+	const char *url; /* as it was submitted */
 	const struct job_owner *owner;
 	enum priority priority;
 	uint64_t received, delivered;
@@ -202,6 +222,7 @@ struct job_info {
 	uint64_t content_length;
 	uint64_t age_ms;
 	unsigned attempts;
-	char waiting_for[192]; /* "" while it moves */
+	struct wait wait;        /* WAIT_NOTHING while it moves */
+	const char *waiting_for; /* its text */
 };
 void job_info(const struct job *job, struct job_info *ret_info);

@@ -3,7 +3,9 @@
  * The table of open jobs: taking them, finding them, letting them drain.
  */
 #include "base/log.h"
+#include "http/upload.h"
 #include "job/job_internal.h"
+#include "job/policy.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -177,32 +179,6 @@ static int check_limits(const struct job_spec *spec, struct failure *failure)
 	return 0;
 }
 
-/* Cleartext goes only where the administrator allows it by name: "host" for any port, "host:port"
- * for one. */
-static int check_policy(const struct jobs *jobs, const struct request *request,
-			struct failure *failure)
-{
-	const char *allowed = jobs->config->pool.h2c_hosts;
-	const struct url *url = &request->url;
-	char host_port[300];
-	bool brackets = strchr(url->host, ':') != NULL;
-
-	if (url->tls) {
-		return 0;
-	}
-	snprintf(host_port, sizeof(host_port), "%s%s%s:%" PRIu16, brackets ? "[" : "", url->host,
-		 brackets ? "]" : "", url->port);
-	if (config_list_contains(allowed, url->host) || config_list_contains(allowed, host_port)) {
-		return 0;
-	}
-	failure_set(failure, FAIL_CLEARTEXT_NOT_ALLOWED,
-		    "http:// to %s is not allowed; use https://, or have the administrator add it "
-		    "to pool.h2c_hosts if "
-		    "the server speaks HTTP/2 without TLS",
-		    host_port);
-	return FAIL_CLEARTEXT_NOT_ALLOWED;
-}
-
 static void set_limits(struct job *job, const struct job_spec *spec, const struct config *config)
 {
 	job->limits = (struct job_limits){
@@ -219,8 +195,15 @@ static void set_limits(struct job *job, const struct job_spec *spec, const struc
 		.delivery_timeout_ms = config->job.delivery_timeout_ms,
 		.backoff_ms = config->job.backoff_ms,
 		.max_backoff_ms = config->job.max_backoff_ms,
+		.min_rate = config->job.min_rate,
+		.min_rate_time_ms = config->job.min_rate_time_ms,
+		.retry_statuses = retry_statuses_parse(config->job.retry_statuses),
 		.max_attempts = (unsigned)config->job.max_attempts,
+		.max_redirects = (unsigned)config->job.max_redirects,
 	};
+	if (spec->max_redirects < job->limits.max_redirects) {
+		job->limits.max_redirects = spec->max_redirects;
+	}
 }
 
 static int charge(struct jobs *jobs, struct job *job, struct failure *failure)
@@ -255,13 +238,21 @@ static int fill(struct jobs *jobs, struct job *job, const struct job_spec *spec,
 				  failure);
 	}
 	if (rc == 0) {
-		rc = check_policy(jobs, &job->request, failure);
+		rc = policy_check(jobs->config->pool.h2c_hosts, &job->request.url, failure);
 	}
 	if (rc == 0) {
 		rc = charge(jobs, job, failure);
 	}
 	if (rc != 0) {
 		return rc;
+	}
+	if (job->request.streamed) {
+		job->upload = upload_new(jobs->env, (size_t)jobs->config->ipc.upload_buffer,
+					 job->request.has_length, job->request.length);
+		if (!job->upload) {
+			return -ENOMEM;
+		}
+		job->request.upload = job->upload;
 	}
 	job->url = strdup(spec->request.url);
 	return job->url ? 0 : -ENOMEM;
@@ -283,9 +274,9 @@ static void job_dispose(struct job *job)
 {
 	account_discharge(&job->charge);
 	request_fini(&job->request);
+	upload_free(job->upload);
 	free(job->url);
-	free(job->attempts);
-	free(job);
+	free(job); /* it has no attempts yet, and was nowhere else */
 }
 
 static int submit(struct jobs *jobs, const struct job_spec *spec, const struct job_owner *owner,
@@ -312,8 +303,11 @@ static int submit(struct jobs *jobs, const struct job_spec *spec, const struct j
 	job->priority = spec->priority;
 	job->replay_forbidden = spec->replay_forbidden;
 	job->retry_allowed = spec->retry_allowed;
+	job->redirect_to_cleartext = spec->redirect_to_cleartext;
 	job->progress_interval_ms = spec->progress_interval_ms;
 	job->accepted_ms = loop_now_ms(jobs->loop);
+	job->state_ms = job->accepted_ms;
+	job->hop_ms = job->accepted_ms;
 	job->accepted_us = loop_clock_us(jobs->loop);
 	set_limits(job, spec, jobs->config);
 	header_list_init(&job->trailers, (uint32_t)jobs->config->http.max_header_list,

@@ -38,7 +38,9 @@ struct replay_verdict replay_decide(const struct replay_facts *facts)
 	if (!verdict.safe) {
 		return verdict;
 	}
-	if (facts->forbidden) {
+	if (facts->body_gone) {
+		verdict.why = "safe, but the request's body is no longer held";
+	} else if (facts->forbidden) {
 		verdict.why = "safe, but the client does not allow replay";
 	} else if (!facts->attempts_left) {
 		verdict.why = "safe, but job.max_attempts is used up";

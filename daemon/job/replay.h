@@ -13,6 +13,7 @@ struct replay_facts {
 	bool unprocessed;        /* the peer did not process it, for certain */
 	bool idempotent;         /* RFC 9110, section 9.2.2 */
 	bool response_delivered; /* the client has seen a head or body bytes */
+	bool body_gone;          /* the request's body cannot be sent a second time */
 	bool forbidden;          /* the client said so */
 	bool attempts_left;
 };

@@ -4,13 +4,46 @@
  */
 #include "job/retry.h"
 
+#include "base/config.h"
+
 #include <string.h>
 
 #define RETRY_AFTER_DIGITS_MAX 9u /* more seconds than 30 years are nobody's intention */
 
-bool retry_status(unsigned status)
+#define STATUS_FIRST 400u
+#define STATUS_LAST 599u
+
+struct retry_statuses retry_statuses_parse(const char *list)
 {
-	return status == 429 || status == 503;
+	struct retry_statuses statuses = {{0}};
+	const char *item = NULL;
+	size_t length = 0;
+
+	while (config_list_next(&list, &item, &length)) {
+		unsigned status = 0;
+
+		for (size_t i = 0; i < length && length == 3; i++) {
+			if (item[i] < '0' || item[i] > '9') {
+				status = 0;
+				break;
+			}
+			status = status * 10 + (unsigned)(item[i] - '0');
+		}
+		if (status >= STATUS_FIRST && status <= STATUS_LAST) {
+			statuses.bits[(status - STATUS_FIRST) / 64] |=
+				UINT64_C(1) << ((status - STATUS_FIRST) % 64);
+		}
+	}
+	return statuses;
+}
+
+bool retry_status(const struct retry_statuses *statuses, unsigned status, bool idempotent)
+{
+	if (status < STATUS_FIRST || status > STATUS_LAST ||
+	    !(statuses->bits[(status - STATUS_FIRST) / 64] >> ((status - STATUS_FIRST) % 64) & 1)) {
+		return false;
+	}
+	return idempotent || status == 429 || status == 503;
 }
 
 bool retry_connect_failure(enum failure_code code)

@@ -12,8 +12,16 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Is it an answer that asks for a later try (429, 503)? */
-bool retry_status(unsigned status);
+/* A set of statuses, 400 to 599. */
+struct retry_statuses {
+	uint64_t bits[4];
+};
+
+/* From a list as job.retry_statuses has it; what is none of these statuses is left out. */
+struct retry_statuses retry_statuses_parse(const char *list);
+/* Is it an answer that asks for a later try? 429 and 503 say that nothing was done; of any other
+ * nobody knows, so only an idempotent request goes again. */
+bool retry_status(const struct retry_statuses *statuses, unsigned status, bool idempotent);
 /* Is it a failure to connect that may pass? A name that does not exist or a bad certificate does
  * not. */
 bool retry_connect_failure(enum failure_code code);

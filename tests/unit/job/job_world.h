@@ -18,6 +18,7 @@ static struct {
 	struct http_world http;
 	struct loop *loop;
 	struct h2_origin *origin;
+	struct h2_origin *second; /* NULL until a test makes one */
 	struct pool *pool;
 	struct accounts *accounts;
 	struct config *config;
@@ -36,13 +37,15 @@ struct client {
 	unsigned status;
 	uint64_t connection;
 	bool reused;
+	char url[JOB_ATTEMPT_URL_MAX + 1]; /* of the head */
 	char trailer[64];
 	uint64_t taken, taken_at_head, taken_at_trailers;
 	enum job_state states[64]; /* as Progress told */
 	unsigned state_count;
 	enum close_reason reason;
 	struct failure failure;
-	struct job_attempt attempts[JOB_ATTEMPTS_MAX];
+	struct job_attempt attempts[JOB_ATTEMPTS_MAX]; /* their URLs are gone */
+	char urls[JOB_ATTEMPTS_MAX][JOB_ATTEMPT_URL_MAX + 1];
 	unsigned attempt_count;
 	struct job_bytes bytes;
 	struct job_timings timings;
@@ -84,6 +87,10 @@ static inline int job_teardown(void **state)
 	rounds(world.loop, 2);
 	accounts_free(world.accounts);
 	config_free(world.config);
+	if (world.second) {
+		h2_origin_free(world.second);
+		world.second = NULL;
+	}
 	http_world_fini(&world.http);
 	return 0;
 }
@@ -137,8 +144,9 @@ static inline void client_pull(void *ctx)
 	if (client->job && !client->stuck) {
 		(void)client_take(client, client->credit, &gone);
 		if (!gone) {
-			job_hold(client->job,
-				 client->credit == 0 && job_available(client->job) > 0);
+			job_hold(client->job, client->credit == 0 && job_available(client->job) > 0
+						      ? JOB_WITHOUT_CREDIT
+						      : JOB_NOT_HELD);
 		}
 	}
 }
@@ -168,6 +176,7 @@ static inline void sink_head(void *ctx, const struct job_head *head)
 	client->status = head->response->status;
 	client->connection = head->connection;
 	client->reused = head->reused;
+	snprintf(client->url, sizeof(client->url), "%s", head->url);
 	assert_non_null(head->info);
 }
 
@@ -236,7 +245,12 @@ static inline void sink_closed(void *ctx, const struct job_result *result)
 	assert_int_equal(result->bytes.delivered, client->taken);
 	assert_true(result->bytes.delivered <= result->bytes.payload);
 	for (unsigned i = 0; i < client->attempt_count; i++) {
+		const char *url = client->attempts[i].url;
+
 		assert_true(client->attempts[i].outcome != CLOSE_NONE);
+		assert_true(!url || strlen(url) <= JOB_ATTEMPT_URL_MAX);
+		snprintf(client->urls[i], sizeof(client->urls[i]), "%s", url ? url : "");
+		client->attempts[i].url = NULL;
 	}
 }
 
@@ -249,6 +263,16 @@ static const struct job_sink_ops sink_ops = {
 	.progress = sink_progress,
 	.closed = sink_closed,
 };
+
+/* The loop's clock goes on by so much, and what happens happens. */
+static inline void let_pass(uint64_t ms)
+{
+	uint64_t end = loop_now_ms(world.loop) + ms;
+
+	while (loop_now_ms(world.loop) < end) {
+		loop_run_once(world.loop, false);
+	}
+}
 
 /* ---- submitting ---- */
 

@@ -275,6 +275,34 @@ static void temporary_statuses_are_tried_again(void **state)
 	assert_int_equal(world.http.metrics.replays, 0);
 }
 
+/* Others by configuration; of them only what may be done twice. */
+static void configured_statuses_are_tried_again(void **state)
+{
+	struct client clients[3] = {{.credit = PLENTY}, {.credit = PLENTY}, {.credit = PLENTY}};
+	struct job_spec spec = retrying();
+	struct job_spec post = spec_of("POST", "/");
+
+	(void)state;
+	free(world.config->job.retry_statuses);
+	world.config->job.retry_statuses = strdup("429 502");
+	submit(&clients[0], &spec);
+	h2_head(nth(0, 0), true, 502, "retry-after", "0", NULL);
+	finish(&clients[0], nth(0, 1));
+	assert_int_equal(clients[0].attempts[0].status, 502);
+	/* Not in the list any more. */
+	submit(&clients[1], &spec);
+	h2_head(nth(0, 2), true, 503, "retry-after", "0", NULL);
+	UNTIL(world.loop, clients[1].closed);
+	assert_int_equal(clients[1].status, 503);
+	post.retry_allowed = true;
+	submit(&clients[2], &post);
+	h2_head(nth(0, 3), true, 429, "retry-after", "0", NULL);
+	h2_head(nth(0, 4), true, 502, "retry-after", "0", NULL);
+	UNTIL(world.loop, clients[2].closed);
+	assert_int_equal(clients[2].status, 502);
+	assert_int_equal(clients[2].attempt_count, 2);
+}
+
 static void not_unless_allowed(void **state)
 {
 	struct client client = {.credit = PLENTY};
@@ -298,7 +326,7 @@ static void retry_after_is_waited_for(void **state)
 	h2_head(nth(0, 0), true, 503, "retry-after", "50", NULL);
 	UNTIL(world.loop, state_of(&client) == JOB_BACKOFF);
 	job_info(client.job, &info);
-	assert_non_null(strstr(info.waiting_for, "the next try, in "));
+	assert_non_null(strstr(info.wait.text, "the next try, in "));
 	/* 50 s from now, give or take the time that this took. */
 	assert_true(client.job->retry_at_ms > loop_now_ms(world.loop) + 20000);
 	assert_true(client.job->retry_at_ms <= loop_now_ms(world.loop) + 50000);
@@ -413,6 +441,7 @@ int main(void)
 		JOB_TEST(counts_add_up_over_attempts),
 		JOB_TEST(misdirected_goes_to_a_fresh_connection_once),
 		JOB_TEST(temporary_statuses_are_tried_again),
+		JOB_TEST(configured_statuses_are_tried_again),
 		JOB_TEST(not_unless_allowed),
 		JOB_TEST(retry_after_is_waited_for),
 		JOB_TEST(too_late_a_retry_is_the_answer),

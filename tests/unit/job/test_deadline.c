@@ -213,10 +213,9 @@ static void delivering_has_the_clients_deadline_only(void **state)
 
 static void total(void **state)
 {
-	static const enum job_state targets[] = {JOB_QUEUED, JOB_SENT, JOB_RECEIVING,
-						 JOB_DELIVERING, JOB_BACKOFF};
+	static const enum job_state targets[] = {JOB_QUEUED, JOB_SENT, JOB_RECEIVING, JOB_BACKOFF};
 
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < 4; i++) {
 		unsigned index = 0;
 		struct client blocker = {.credit = PLENTY};
 		struct client client = {.credit = 0};
@@ -237,9 +236,9 @@ static void total(void **state)
 		}
 		if (targets[i] == JOB_BACKOFF) {
 			h2_head(stream, true, 503, "retry-after", "50", NULL);
-		} else if (targets[i] == JOB_RECEIVING || targets[i] == JOB_DELIVERING) {
+		} else if (targets[i] == JOB_RECEIVING) {
 			h2_head(stream, false, 200, NULL);
-			h2_body(stream, 10, targets[i] == JOB_DELIVERING);
+			h2_body(stream, 10, false);
 		}
 		assert_timeout(&client, FAIL_TIMEOUT_TOTAL, "total deadline of 100 ms");
 		if (blocker.job) {
@@ -248,6 +247,234 @@ static void total(void **state)
 		(void)job_teardown(state);
 		(void)job_setup(state);
 	}
+}
+
+/* What is wholly there came in time: from then on only the client can be late. */
+static void total_ends_with_the_last_byte(void **state)
+{
+	struct client client = {.credit = 0};
+	struct job_spec spec = spec_of("GET", "/");
+	struct h2_stream *stream = NULL;
+
+	(void)state;
+	world.config->job.client_timeout_ms = 400;
+	spec.total_timeout_ms = option(200);
+	submit(&client, &spec);
+	stream = h2_first(world.origin, 0);
+	h2_head(stream, false, 200, NULL);
+	h2_body(stream, 1000, true);
+	assert_timeout(&client, FAIL_TIMEOUT_CLIENT, "400 ms");
+	assert_attempt(&client, 0, CLOSE_ENDED, FAIL_NONE, false);
+}
+
+/* ---- uploads ---- */
+
+/* A connection whose peer has said that request bodies have to wait. */
+static void shut_the_window(void)
+{
+	struct client first = {.credit = PLENTY};
+
+	world.origin->window = 0;
+	submit_get(&first);
+	h2_head(h2_first(world.origin, 0), true, 204, NULL);
+	UNTIL(world.loop, first.closed);
+	h2_sync(h2_connection(world.origin, 0));
+}
+
+static struct job_spec upload(void)
+{
+	static uint8_t body[30000];
+	struct job_spec spec = spec_of("POST", "/");
+
+	spec.request.body = body;
+	spec.request.body_length = sizeof(body);
+	spec.request.has_body = true;
+	return spec;
+}
+
+static void upload_that_is_not_taken(void **state)
+{
+	struct client client = {.credit = PLENTY};
+	struct job_spec spec = upload();
+
+	(void)state;
+	shut_the_window();
+	spec.stall_timeout_ms = option(SHORT_MS);
+	spec.first_byte_timeout_ms = option(600000);
+	submit(&client, &spec);
+	assert_timeout(&client, FAIL_TIMEOUT_UPLOAD, "30 ms");
+	assert_text(&client.failure, "window of the stream");
+	assert_attempt(&client, 0, CLOSE_TIMEOUT, FAIL_TIMEOUT_UPLOAD, false);
+	UNTIL(world.loop, h2_first(world.origin, 1)->reset);
+}
+
+/* The same length of time for both: it is the upload that is late. */
+static void upload_goes_before_first_byte(void **state)
+{
+	struct client client = {.credit = PLENTY};
+	struct job_spec spec = upload();
+
+	(void)state;
+	shut_the_window();
+	spec.stall_timeout_ms = option(SHORT_MS);
+	spec.first_byte_timeout_ms = option(SHORT_MS);
+	submit(&client, &spec);
+	assert_timeout(&client, FAIL_TIMEOUT_UPLOAD, "30 ms");
+}
+
+/* The response's head has its own time, also while the upload stands still. */
+static void first_byte_counts_during_an_upload(void **state)
+{
+	struct client client = {.credit = PLENTY};
+	struct job_spec spec = upload();
+
+	(void)state;
+	shut_the_window();
+	spec.stall_timeout_ms = option(600000);
+	spec.first_byte_timeout_ms = option(SHORT_MS);
+	submit(&client, &spec);
+	assert_timeout(&client, FAIL_TIMEOUT_FIRST_BYTE, "30 ms");
+}
+
+/* And it begins when the last byte of the request is out. */
+static void first_byte_counts_from_the_last_of_the_upload(void **state)
+{
+	struct client client = {.credit = PLENTY};
+	struct job_spec spec = upload();
+	const nghttp2_settings_entry open = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 100000};
+	uint64_t handed_ms = 0;
+
+	(void)state;
+	shut_the_window();
+	spec.stall_timeout_ms = option(600000);
+	spec.first_byte_timeout_ms = option(300);
+	submit(&client, &spec);
+	(void)h2_first(world.origin, 1);
+	handed_ms = client.job->handed_ms;
+	let_pass(30);
+	h2_settings(h2_connection(world.origin, 0), &open, 1);
+	UNTIL(world.loop, h2_first(world.origin, 1)->ended);
+	assert_true(stream_sent_progress_ms(client.job->stream) > handed_ms + 20);
+	UNTIL(world.loop,
+	      client.job->deadline_at_ms == stream_sent_progress_ms(client.job->stream) + 300);
+	assert_timeout(&client, FAIL_TIMEOUT_FIRST_BYTE, "300 ms");
+}
+
+/* Once the response has begun, it is the response that counts. */
+static void upload_is_over_with_the_response(void **state)
+{
+	struct client client = {.credit = PLENTY};
+	struct job_spec spec = upload();
+
+	(void)state;
+	shut_the_window();
+	spec.stall_timeout_ms = option(200);
+	spec.first_byte_timeout_ms = option(600000);
+	submit(&client, &spec);
+	h2_head(h2_first(world.origin, 1), false, 200, NULL);
+	UNTIL(world.loop, client.heads);
+	assert_timeout(&client, FAIL_TIMEOUT_STALL, "200 ms");
+}
+
+/* ---- the least rate ---- */
+
+static void too_slow(void **state)
+{
+	struct client client = {.credit = PLENTY};
+	struct h2_stream *stream = NULL;
+
+	(void)state;
+	world.config->job.min_rate = 1000;
+	world.config->job.min_rate_time_ms = 100;
+	submit_get(&client);
+	stream = h2_first(world.origin, 0);
+	h2_head(stream, false, 200, NULL);
+	h2_body(stream, 99, false);
+	assert_timeout(&client, FAIL_TOO_SLOW, "job.min_rate");
+	assert_text(&client.failure, "99 bytes of body came in 100 ms");
+	assert_int_equal(client.taken, 99);
+	assert_attempt(&client, 0, CLOSE_TIMEOUT, FAIL_TOO_SLOW, false);
+}
+
+/* What came in one period does not count for the next. */
+static void too_slow_later(void **state)
+{
+	struct client client = {.credit = PLENTY};
+	struct h2_stream *stream = NULL;
+
+	(void)state;
+	world.config->job.min_rate = 1000;
+	world.config->job.min_rate_time_ms = 100;
+	submit_get(&client);
+	stream = h2_first(world.origin, 0);
+	h2_head(stream, false, 200, NULL);
+	h2_body(stream, 100000, false);
+	UNTIL(world.loop, client.taken == 100000);
+	assert_timeout(&client, FAIL_TOO_SLOW, "0 bytes of body came");
+}
+
+static void fast_enough(void **state)
+{
+	struct client client = {.credit = PLENTY};
+	struct h2_stream *stream = NULL;
+	uint64_t begin = 0;
+
+	(void)state;
+	world.config->job.min_rate = 2;
+	world.config->job.min_rate_time_ms = 500;
+	submit_get(&client);
+	stream = h2_first(world.origin, 0);
+	h2_head(stream, false, 200, NULL);
+	UNTIL(world.loop, client.heads);
+	begin = loop_clock_us(world.loop);
+	while (loop_clock_us(world.loop) - begin < 1200000) {
+		uint64_t before = client.taken;
+
+		h2_body(stream, 1, false);
+		UNTIL(world.loop, client.closed || client.taken > before);
+		assert_int_equal(client.closed, 0);
+	}
+	h2_body(stream, 0, true);
+	UNTIL(world.loop, client.closed);
+	assert_int_equal(client.reason, CLOSE_ENDED);
+}
+
+static void holding_is_not_slow(void **state)
+{
+	struct client client = {.credit = 0};
+	struct h2_stream *stream = NULL;
+
+	(void)state;
+	world.config->job.min_rate = 1000000;
+	world.config->job.min_rate_time_ms = 50;
+	world.config->job.client_timeout_ms = 200;
+	submit_get(&client);
+	stream = h2_first(world.origin, 0);
+	h2_head(stream, false, 200, NULL);
+	h2_body(stream, 1000, false);
+	UNTIL(world.loop, client.job->held);
+	assert_timeout(&client, FAIL_TIMEOUT_CLIENT, "200 ms");
+}
+
+static void slow_after_holding(void **state)
+{
+	struct client client = {.credit = 0};
+	struct h2_stream *stream = NULL;
+	uint64_t since_ms = 0;
+
+	(void)state;
+	world.config->job.min_rate = 1000000;
+	world.config->job.min_rate_time_ms = 50;
+	submit_get(&client);
+	stream = h2_first(world.origin, 0);
+	h2_head(stream, false, 200, NULL);
+	h2_body(stream, 1000, false);
+	UNTIL(world.loop, client.job->held);
+	since_ms = client.job->rate_ms;
+	let_pass(70);
+	client_grant(&client, 1000);
+	assert_true(client.job->rate_ms >= since_ms + 70);
+	assert_timeout(&client, FAIL_TOO_SLOW, "1000 bytes of body came in 50 ms");
 }
 
 /* The earliest counts. */
@@ -271,6 +498,7 @@ static void zero_is_none(void **state)
 
 	(void)state;
 	world.config->job.client_timeout_ms = 0;
+	world.config->job.min_rate = 0;
 	spec.total_timeout_ms = spec.first_byte_timeout_ms = spec.queue_timeout_ms =
 		spec.connect_timeout_ms = spec.stall_timeout_ms = option(0);
 	submit(&client, &spec);
@@ -296,6 +524,17 @@ int main(void)
 		JOB_TEST(stall_counts_again_after_holding),
 		JOB_TEST(delivering_has_the_clients_deadline_only),
 		JOB_TEST(total),
+		JOB_TEST(total_ends_with_the_last_byte),
+		JOB_TEST(upload_that_is_not_taken),
+		JOB_TEST(upload_goes_before_first_byte),
+		JOB_TEST(first_byte_counts_during_an_upload),
+		JOB_TEST(first_byte_counts_from_the_last_of_the_upload),
+		JOB_TEST(upload_is_over_with_the_response),
+		JOB_TEST(too_slow),
+		JOB_TEST(too_slow_later),
+		JOB_TEST(fast_enough),
+		JOB_TEST(holding_is_not_slow),
+		JOB_TEST(slow_after_holding),
 		JOB_TEST(earliest_deadline_wins),
 		JOB_TEST(zero_is_none),
 	};

@@ -33,7 +33,7 @@ static void a_fetch(void **state)
 	assert_int_equal(info.content_length, 300000);
 	assert_int_equal(info.attempts, 1);
 	assert_string_equal(info.method, "GET");
-	assert_string_equal(info.waiting_for, "");
+	assert_string_equal(info.wait.text, "");
 	assert_int_equal(info.owner->uid, OWNER_UID);
 	h2_body(stream, 200000, true);
 	UNTIL(world.loop, client.closed);
@@ -89,7 +89,7 @@ static void delivering_waits_for_the_client(void **state)
 	assert_int_equal(client.taken, 1000);
 	assert_int_equal(client.trailers, 0);
 	job_info(client.job, &info);
-	assert_string_equal(info.waiting_for, "the client to take the body");
+	assert_string_equal(info.wait.text, "the client to grant credit, 49000 bytes wait");
 	/* Not even the connection is needed any more. */
 	h2_close(stream->connection);
 	rounds(world.loop, 5);

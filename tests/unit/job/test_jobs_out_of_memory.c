@@ -98,11 +98,53 @@ static void every_allocation_of_a_replay(void **state)
 	}
 }
 
+/* And of a redirection, which makes another request. */
+static void every_allocation_of_a_redirection(void **state)
+{
+	bool failed = true;
+	unsigned count = 0;
+
+	for (; failed; count++) {
+		struct client client = {.credit = PLENTY};
+		struct job_spec spec = spec_of("POST", "/");
+		struct header_field field = FIELD("x-a", "b");
+
+		assert_true(count < 1000);
+		spec.request.headers = &field;
+		spec.request.header_count = 1;
+		spec.request.body = (const uint8_t *)"body";
+		spec.request.body_length = 4;
+		spec.request.has_body = true;
+		spec.max_redirects = 2;
+		submit(&client, &spec);
+		(void)h2_first(world.origin, 0);
+		serve();
+		allocations_arm(count);
+		test_side++;
+		h2_head(h2_first(world.origin, 0), false, 307, "location", "/b?c", NULL);
+		test_side--;
+		UNTIL(world.loop, client.closed);
+		failed = allocations_disarm();
+		if (!failed) {
+			assert_int_equal(client.reason, CLOSE_ENDED);
+			assert_int_equal(client.attempt_count, 2);
+			assert_string_equal(client.url, h2_url(world.origin, "/b?c"));
+		} else if (client.reason != CLOSE_ENDED) {
+			assert_true(client.failure.count > 0);
+		}
+		assert_next_is_fine();
+		(void)job_teardown(state);
+		(void)job_setup(state);
+	}
+	assert_true(count > 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		JOB_TEST(every_allocation_of_a_fetch),
 		JOB_TEST(every_allocation_of_a_replay),
+		JOB_TEST(every_allocation_of_a_redirection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

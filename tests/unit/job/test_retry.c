@@ -18,9 +18,38 @@
 
 static void statuses(void **state)
 {
+	struct retry_statuses usual = retry_statuses_parse("429 503");
+	struct retry_statuses many = retry_statuses_parse("400,408 500\t502, 599");
+	struct retry_statuses none = retry_statuses_parse("");
+
 	(void)state;
-	for (unsigned status = 100; status < 600; status++) {
-		assert_int_equal(retry_status(status), status == 429 || status == 503);
+	for (unsigned status = 0; status < 1000; status++) {
+		bool listed = status == 400 || status == 408 || status == 500 || status == 502 ||
+			      status == 599;
+
+		assert_int_equal(retry_status(&usual, status, true),
+				 status == 429 || status == 503);
+		assert_int_equal(retry_status(&many, status, true), listed);
+		/* What may have been done is not done twice. */
+		assert_int_equal(retry_status(&usual, status, false),
+				 status == 429 || status == 503);
+		assert_false(retry_status(&many, status, false));
+		assert_false(retry_status(&none, status, true));
+	}
+}
+
+/* The configuration lets none of these through. */
+static void no_statuses(void **state)
+{
+	static const char *const lists[] = {"399", "600", "42", "4290", "4x9",
+					    "x",   "-29", "",   "000",  "99999999999999999999"};
+	struct retry_statuses none = {{0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		struct retry_statuses statuses = retry_statuses_parse(lists[i]);
+
+		assert_memory_equal(&statuses, &none, sizeof(none));
 	}
 }
 
@@ -155,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(statuses),
+		cmocka_unit_test(no_statuses),
 		cmocka_unit_test(connect_failures_that_may_pass),
 		cmocka_unit_test(backoff_doubles_up_to_the_cap),
 		cmocka_unit_test(retry_after),
