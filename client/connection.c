@@ -479,6 +479,9 @@ int fetchd_get_timeout(const struct fetchd_connection *connection)
 	if (connection->owing && outbox_length(&connection->outbox) == 0) {
 		return OWED_RETRY_MS;
 	}
+	if (uploads_hungry(connection)) {
+		return 0;
+	}
 	return -1;
 }
 
@@ -489,6 +492,10 @@ static int process_step(struct fetchd_connection *connection)
 	if (connection->error == 0) {
 		(void)connection_send(connection);
 		events = receive_once(connection);
+	}
+	if (connection->error == 0 && !connection->closing) {
+		(void)connection_send(connection);
+		events += uploads_feed(connection);
 	}
 	if (connection->error == 0 && !connection->closing) {
 		(void)connection_send(connection);

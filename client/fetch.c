@@ -135,6 +135,9 @@ static int fetch_run(const char *socket_path, const struct fetchd_request *given
 	struct fetchd_request request = FETCHD_REQUEST_INIT;
 	int r = submit_known_request(given_request, &request);
 
+	if (r == 0 && request.upload) {
+		r = -EINVAL;
+	}
 	if (r < 0) {
 		return cannot_submit(fetch, r);
 	}

@@ -35,6 +35,9 @@
 #define FIRST_CREDIT_BYTES (256u * 1024u)
 /* How soon to try again what there was no memory for. */
 #define OWED_RETRY_MS 20
+/* The most that one frame takes of an upload: the frame's limit, less than which its other fields
+ * and their tags are. */
+#define UPLOAD_PIECE_BYTES (WIRE_CLIENT_FRAME_MAX - 64u)
 
 struct fetchd_job {
 	struct fetchd_connection *connection;
@@ -54,6 +57,11 @@ struct fetchd_job {
 	uint64_t owed_credit;
 	bool owed_stop;
 	bool owed_cancel;
+
+	bool upload;         /* its request's body comes by fetchd_job_upload() */
+	bool upload_ended;   /* all of it has come */
+	bool upload_starved; /* the caller has more; the daemon's credit was not what was missing */
+	uint64_t upload_credit; /* granted by the daemon, not used yet */
 
 	bool stopped;
 	bool cancelled;
@@ -94,6 +102,7 @@ struct fetchd_connection {
 	struct outbox outbox;
 	int send_error; /* sending is over; 0 or negative */
 	bool owing;     /* some job has something owed */
+	bool starving;  /* some job's upload has found no room here */
 
 	struct frame_reader reader;
 	uint8_t *input;
@@ -132,7 +141,14 @@ int job_body(struct fetchd_connection *connection, uint64_t id, uint64_t offset,
 	     size_t length);
 /* Queues what jobs owe, as far as the outbox takes it. */
 void jobs_settle(struct fetchd_connection *connection);
-/* on_closed(DAEMON_LOST) for every job, as far as nobody closes the connection. */
+/* upload.c: credit for an upload has come; as in job.c. */
+int upload_credit(struct fetchd_job *job, uint64_t bytes);
+/* Tells those whose uploads found no room that there is some. Returns how many were told. */
+int uploads_feed(struct fetchd_connection *connection);
+/* Is there a job that uploads_feed() would tell? */
+bool uploads_hungry(const struct fetchd_connection *connection);
+
+/* job.c again: on_closed(DAEMON_LOST) for every job, as far as nobody closes the connection. */
 void jobs_lose(struct fetchd_connection *connection);
 void jobs_free(struct fetchd_connection *connection);
 

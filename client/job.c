@@ -247,6 +247,7 @@ static int job_closed(struct fetchd_job *job, const struct wire_closed *wire)
 			.outcome = (enum fetchd_close_reason)from->outcome,
 			.code = (enum fetchd_failure_code)from->code,
 			.why = from->why,
+			.url = from->url,
 			.replay_safe = from->replay_safe,
 		};
 	}
@@ -293,6 +294,7 @@ static int job_head(struct fetchd_job *job, const struct wire_server_frame *fram
 		.headers = fields,
 		.header_count = wire->header_count,
 		.content_length = -1,
+		.url = "",
 	};
 
 	if (fields == NULL) {
@@ -301,6 +303,7 @@ static int job_head(struct fetchd_job *job, const struct wire_server_frame *fram
 	if (frame->kind == WIRE_SERVER_HEAD && callbacks->on_head != NULL) {
 		head.content_length = convert_optional(wire->content_length);
 		head.connection = &info;
+		head.url = wire->url;
 		callbacks->on_head(job, &head, job->user);
 		return 1;
 	}
@@ -350,6 +353,9 @@ int job_event(struct fetchd_connection *connection, const struct wire_server_fra
 	if (frame->kind == WIRE_SERVER_ACCEPTED) {
 		job->daemon_id = frame->accepted.job;
 		job_begin_default(job);
+	}
+	if (frame->kind == WIRE_SERVER_UPLOAD_CREDIT) {
+		return upload_credit(job, frame->upload_credit.bytes);
 	}
 	if (job->cancelled) {
 		return 0;

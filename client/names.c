@@ -30,6 +30,16 @@ const char *fetchd_job_state_name(enum fetchd_job_state state)
 	return wire_job_state_name((enum wire_job_state)state);
 }
 
+const char *fetchd_wait_reason_name(enum fetchd_wait_reason reason)
+{
+	return wire_wait_reason_name((enum wire_wait_reason)reason);
+}
+
+const char *fetchd_connection_state_name(enum fetchd_connection_state state)
+{
+	return wire_connection_state_name((enum wire_connection_state)state);
+}
+
 const char *fetchd_warning_code_name(enum fetchd_warning_code code)
 {
 	return wire_warning_code_name((enum wire_warning_code)code);

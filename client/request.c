@@ -57,12 +57,14 @@ int fetchd_list(struct fetchd_connection *connection, uint64_t after, uint32_t l
 		&frame);
 }
 
-int fetchd_stats(struct fetchd_connection *connection, uint32_t origins,
+int fetchd_stats(struct fetchd_connection *connection, uint32_t origins, uint32_t connections,
 		 void (*callback)(struct fetchd_connection *connection, int error,
 				  const struct fetchd_stats *stats, void *user),
 		 void *user)
 {
-	struct wire_client_frame frame = {.kind = WIRE_CLIENT_STATS, .stats = {.origins = origins}};
+	struct wire_client_frame frame = {
+		.kind = WIRE_CLIENT_STATS,
+		.stats = {.origins = origins, .connections = connections}};
 
 	if (callback == NULL) {
 		return -EINVAL;
@@ -155,6 +157,14 @@ static void list_reply(struct fetchd_connection *connection, const struct reques
 			.content_length = convert_optional(from->content_length),
 			.age_ms = from->age_ms,
 			.waiting_for = from->waiting_for,
+			.wait =
+				{
+					.reason = (enum fetchd_wait_reason)from->wait.reason,
+					.for_ms = from->wait.for_ms,
+					.left_ms = convert_optional(from->wait.left_ms),
+					.limit = from->wait.limit,
+					.limit_value = from->wait.limit_value,
+				},
 			.attempts = from->attempts,
 		};
 	}
@@ -166,15 +176,41 @@ static void list_reply(struct fetchd_connection *connection, const struct reques
 	free(jobs);
 }
 
+static void convert_connection(const struct wire_pool_connection *from,
+			       struct fetchd_pool_connection *to)
+{
+	*to = (struct fetchd_pool_connection){
+		.origin = from->origin,
+		.connection = from->connection,
+		.state = (enum fetchd_connection_state)from->state,
+		.streams = from->streams,
+		.stream_limit = from->stream_limit,
+		.carried = from->carried,
+		.state_for_ms = from->state_for_ms,
+		.age_ms = from->age_ms,
+		.remote = from->remote,
+		.send_window_bytes = from->send_window,
+		.receive_window_bytes = from->receive_window,
+		.silent_ms = from->silent_ms,
+		.ping_ago_ms = convert_optional(from->ping_ago_ms),
+		.ping_rtt_us = convert_optional(from->ping_rtt_us),
+		.left_ms = convert_optional(from->left_ms),
+		.why = from->why,
+	};
+}
+
 static void stats_reply(struct fetchd_connection *connection, const struct request *request,
 			const struct wire_stats_reply *wire)
 {
 	struct fetchd_reason_count *closed = calloc(wire->jobs.closed_count + 1, sizeof(*closed));
 	struct fetchd_origin_info *origins = calloc(wire->origin_count + 1, sizeof(*origins));
+	struct fetchd_pool_connection *connections =
+		calloc(wire->connection_count + 1, sizeof(*connections));
 
-	if (closed == NULL || origins == NULL) {
+	if (closed == NULL || origins == NULL || connections == NULL) {
 		free(closed);
 		free(origins);
+		free(connections);
 		request_fail(connection, request, -ENOMEM);
 		return;
 	}
@@ -193,7 +229,11 @@ static void stats_reply(struct fetchd_connection *connection, const struct reque
 			.connecting = from->connecting,
 			.streams = from->streams,
 			.waiting = from->waiting,
+			.backoff_ms = convert_optional(from->backoff_ms),
 		};
+	}
+	for (size_t i = 0; i < wire->connection_count; i++) {
+		convert_connection(&wire->connections[i], &connections[i]);
 	}
 	request->callback.stats(connection, 0,
 				&(struct fetchd_stats){
@@ -230,10 +270,13 @@ static void stats_reply(struct fetchd_connection *connection, const struct reque
 					.budget_bytes = wire->budget_bytes,
 					.origin_list = origins,
 					.origin_list_count = wire->origin_count,
+					.connection_list = connections,
+					.connection_list_count = wire->connection_count,
 				},
 				request->user);
 	free(closed);
 	free(origins);
+	free(connections);
 }
 
 /* Is the reply of the kind that was asked for? */

@@ -90,6 +90,10 @@ static int submit_encode(uint64_t id, const struct fetchd_request *request, uint
 			.replay_forbidden = request->replay_forbidden,
 			.retry_allowed = request->retry_allowed,
 			.progress_interval_ms = request->progress_interval_ms,
+			.max_redirects = request->max_redirects,
+			.redirect_to_cleartext = request->redirect_to_cleartext,
+			.has_upload = request->upload,
+			.upload_length = optional(request->upload_length),
 		}};
 	uint8_t *data = NULL;
 	size_t length = 0;
@@ -101,6 +105,14 @@ static int submit_encode(uint64_t id, const struct fetchd_request *request, uint
 	}
 	if (request->url == NULL || (request->headers == NULL && request->header_count > 0)) {
 		*ret_why = "a pointer is missing";
+		return -EINVAL;
+	}
+	if (request->upload && request->body != NULL) {
+		*ret_why = "there are both a body and an upload";
+		return -EINVAL;
+	}
+	if (!request->upload && request->upload_length != FETCHD_DEFAULT) {
+		*ret_why = "there is the length of an upload, and no upload";
 		return -EINVAL;
 	}
 	if (request->header_count > WIRE_HEADERS_MAX) {
@@ -148,6 +160,11 @@ int submit_known_request(const struct fetchd_request *request, struct fetchd_req
 	int r = copy_sized(&known, sizeof(known), request,
 			   offsetof(struct fetchd_request, url) + sizeof(request->url));
 
+	for (size_t i = 0; r == 0 && i < sizeof(known.reserved); i++) {
+		if (known.reserved[i] != 0) {
+			r = -E2BIG;
+		}
+	}
 	if (r == 0) {
 		known.size = sizeof(known);
 		*ret_known = known;
@@ -211,6 +228,7 @@ int fetchd_submit(struct fetchd_connection *connection, const struct fetchd_requ
 	job->callbacks = known_callbacks;
 	job->user = user;
 	job->manual_credit = known_request.manual_credit;
+	job->upload = known_request.upload;
 	job->default_credit = known_request.initial_credit_bytes == FETCHD_DEFAULT;
 	if (!job->default_credit) {
 		job->window = known_request.initial_credit_bytes;

@@ -31,7 +31,7 @@ static void on_cancel(struct fetchd_connection *connection, int error, bool foun
 	cancelling->done = true;
 	if (error < 0) {
 		if (fetchd_error(connection) == 0) {
-			cli_error("cannot cancel: %s", strerror(-error));
+			cli_error("cannot cancel: %s", cli_request_error(error));
 			fail(cancelling, EXIT_CODE_INTERNAL);
 		}
 		return;

@@ -81,11 +81,17 @@ char *cli_shown_url(const char *url);
 const char *cli_format_bytes(uint64_t bytes, char *buffer, size_t size);
 /* "5.1s", "3m20s", "2h05m", "4d01h". Returns `buffer`. */
 const char *cli_format_duration(uint64_t ms, char *buffer, size_t size);
+/* The same; "-" for a negative number, which means that there is none. */
+const char *cli_format_maybe(int64_t ms, char *buffer, size_t size);
 
 /* ---- the daemon (reach.c) ---- */
 
 /* Connects, or prints why not and how to start the daemon. 0 or an exit code. */
 int cli_reach(const char *socket, struct fetchd_connection **ret_connection);
+/* The error of a request's callback, in words. */
+const char *cli_request_error(int error);
+/* What to do about a lost connection. NULL if the daemon itself has said why it ended it. */
+const char *cli_lost_advice(const struct fetchd_connection *connection);
 /* Runs the connection until *done. 0, or prints why not and returns an exit code. */
 int cli_run(struct fetchd_connection *connection, const bool *done);
 struct cli_pong {
@@ -98,6 +104,10 @@ struct cli_pong {
 int cli_ping(struct fetchd_connection *connection, struct cli_pong *ret_pong);
 /* Flushes stdout. 0, or prints why not and returns an exit code. */
 int cli_finish_stdout(void);
+
+/* ---- the pool as a table (pool.c) ---- */
+
+void pool_print(const struct fetchd_stats *stats);
 
 /* ---- verbs: each returns the exit code ---- */
 

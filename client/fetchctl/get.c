@@ -167,13 +167,25 @@ static int sooner(int a_ms, int b_ms)
 	return a_ms < b_ms ? a_ms : b_ms;
 }
 
-/* Waits for the daemon, a signal, or the time to draw. 0 or negative. */
+/* Whoever can send more of what comes through a pipe. There is one URL only then. */
+static struct transfer *wanting_transfer(struct get *get)
+{
+	struct transfer *transfer = &get->transfers[0];
+
+	return get->stop_code == 0 && transfer->state == TRANSFER_RUNNING && transfer->upload_wanted
+		       ? transfer
+		       : NULL;
+}
+
+/* Waits for the daemon, a signal, the time to draw, or something to send. 0 or negative. */
 static int wait_and_process(struct get *get, int64_t stop_at_ms)
 {
-	struct pollfd fds[2] = {
+	struct transfer *wanting = wanting_transfer(get);
+	struct pollfd fds[3] = {
 		{.fd = fetchd_get_fd(get->connection),
 		 .events = fetchd_get_events(get->connection)},
 		{.fd = signal_pipe[0], .events = POLLIN},
+		{.fd = wanting != NULL ? get->options->body.fd : -1, .events = POLLIN},
 	};
 	int timeout_ms = fetchd_get_timeout(get->connection), r;
 	int64_t left_ms;
@@ -187,8 +199,12 @@ static int wait_and_process(struct get *get, int64_t stop_at_ms)
 		/* The signal was seen: its byte would only wake again and again. */
 		fds[1].fd = -1;
 	}
-	if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR) {
+	r = poll(fds, 3, timeout_ms);
+	if (r < 0 && errno != EINTR) {
 		return -errno;
+	}
+	if (r > 0 && fds[2].revents != 0) {
+		upload_read(wanting);
 	}
 	r = fetchd_process(get->connection);
 	return r < 0 ? r : 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One run of `fetchctl get`: its transfers, and what get.c (the loop), transfer.c (one transfer)
- * and report.c (how one ended, for people) say to each other.
+ * One run of `fetchctl get`: its transfers, and what get.c (the loop), transfer.c (one transfer),
+ * upload.c (what it sends) and report.c (how it ended, for people) say to each other.
  */
 #pragma once
 
@@ -25,14 +25,19 @@ struct transfer {
 	struct output output;
 	bool held;          /* for standard output, and it is not its turn yet: no credit */
 	char *pending_head; /* -i: written when its turn comes */
+	char *final_url;    /* where redirections led, for messages; NULL: none was followed */
 	int local_error;    /* writing failed; 0 or negative */
 	uint32_t status;
 	bool bad_status; /* --fail, and the status says so */
 	int exit_code;   /* once done */
 
+	uint64_t sent_bytes; /* of a request body that is sent in pieces */
+	bool upload_ended;
+	bool upload_wanted; /* there is room for what comes through a pipe */
 	uint64_t received_bytes;
 	int64_t content_length;
 	char waiting_for[128];
+	char sending[64];
 	struct progress_rate rate;
 };
 
@@ -52,6 +57,7 @@ struct get {
 	const volatile int *interrupted;
 	struct progress progress;
 	bool progress_on;
+	bool lost_told;
 };
 
 /* transfer.c */
@@ -66,11 +72,19 @@ void transfer_give_up(struct transfer *transfer, int exit_code);
 void transfer_fini(struct transfer *transfer);
 struct progress_row transfer_row(struct transfer *transfer, int64_t now_ms);
 
+/* upload.c */
+
+/* The daemon has room for some of the request's body. */
+void upload_feed(struct transfer *transfer);
+/* One that is `upload_wanted`, and its source has something, or its end. */
+void upload_read(struct transfer *transfer);
+
 /* report.c */
 
 /* "URL: REASON: text: text", and what can be done about it. */
 void report_failure(struct transfer *transfer, const struct fetchd_closed *closed);
-/* -v: "URL: closed: REASON, ..."; --json says all of it. */
+/* -v: "URL: closed: REASON, ...", and before it a line for each attempt if there were several;
+ * --json says all of it. */
 void report_end(struct transfer *transfer, const struct fetchd_closed *closed);
 
 /* get.c */

@@ -5,17 +5,15 @@
 #include "exit_codes.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #define PARALLEL_DEFAULT 8u
 #define PARALLEL_MAX 10000u
-/* The body travels in one frame with URL and header fields, and a frame has 65,536 bytes. */
-#define BODY_MAX_BYTES 65536u
+#define REDIRECTS_DEFAULT 10u
 
 enum get_key {
 	KEY_MAX_SIZE = CLI_FIRST_OWN,
@@ -28,6 +26,8 @@ enum get_key {
 	KEY_PRIORITY,
 	KEY_RETRY,
 	KEY_NO_REPLAY,
+	KEY_MAX_REDIRS,
+	KEY_TO_CLEARTEXT,
 	KEY_PARALLEL,
 	KEY_NO_PROGRESS,
 	KEY_VERSION,
@@ -36,11 +36,17 @@ enum get_key {
 static const struct cli_option table[] = {
 	{'o', "output", "FILE", "Write to FILE when complete; the nth -o is for the nth URL"},
 	{'O', "remote-name", NULL, "Write to a file named as the URL's last path segment"},
-	{'X', "request", "METHOD", "Request method; GET, or POST with -d"},
+	{'X', "request", "METHOD", "Request method; GET, or POST with -d, or PUT with -T"},
 	{'H', "header", "'N: V'", "Add a request header field; may be repeated"},
 	{'d', "data", "DATA", "Request body: DATA, @FILE, or @- for standard input"},
+	{'T', "upload-file", "FILE",
+	 "Request body: the contents of FILE, or of standard input (-)"},
 	{'i', "include", NULL, "Write the response's head before the body"},
 	{'f', "fail", NULL, "A status of 400 or more is an error, and its body is not written"},
+	{'L', "location", NULL, "Follow redirections, at most 10 of them"},
+	{KEY_MAX_REDIRS, "max-redirs", "N", "With -L: follow at most N"},
+	{KEY_TO_CLEARTEXT, "redirect-to-cleartext", NULL,
+	 "With -L: also from https:// to http:// where that is allowed"},
 	{KEY_MAX_SIZE, "max-size", "SIZE", "Most bytes the body may have; 0: any number"},
 	{KEY_WARN_SIZE, "warn-size", "SIZE", "Warn when the body is longer; 0: never"},
 	{KEY_TIMEOUT, "timeout", "SECONDS", "Longest time for all of it; 0: no limit"},
@@ -73,9 +79,12 @@ struct collected {
 	const char **outputs;
 	size_t output_count;
 	size_t header_count;
-	size_t body_length;
 	bool remote_name;
-	bool has_body;
+	bool has_data; /* -d */
+	bool upload;   /* -T */
+	bool location;
+	bool has_max_redirects;
+	uint32_t max_redirects;
 };
 
 static int usage_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -164,72 +173,46 @@ static int add_header(struct get_options *options, struct collected *collected)
 	return 0;
 }
 
-/* Appends to the body. 0, -EMSGSIZE. */
-static int body_append(struct get_options *options, struct collected *collected, const void *data,
-		       size_t length)
+static int body_error(int error, const char *option)
 {
-	if (length > BODY_MAX_BYTES - collected->body_length) {
-		return -EMSGSIZE;
-	}
-	memcpy(options->body + collected->body_length, data, length);
-	collected->body_length += length;
-	return 0;
-}
+	bool is_stdin;
 
-static int body_read(struct get_options *options, struct collected *collected, const char *path)
-{
-	bool is_stdin = strcmp(path, "-") == 0;
-	int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-	char buffer[16384];
-	ssize_t got = 0;
-	int r = 0;
-
-	if (fd < 0) {
-		return -errno;
+	if (error == -ENOMEM) {
+		return out_of_memory();
 	}
-	while (r == 0 &&
-	       ((got = read(fd, buffer, sizeof(buffer))) > 0 || (got < 0 && errno == EINTR))) {
-		if (got > 0) {
-			r = body_append(options, collected, buffer, (size_t)got);
-		}
+	if (error == -EFBIG) {
+		return usage_error("-d: a file of more than %u bytes must be the only -d",
+				   BODY_READ_AHEAD_BYTES);
 	}
-	if (r == 0 && got < 0) {
-		r = -errno;
-	}
-	if (!is_stdin) {
-		close(fd);
-	}
-	return r;
+	is_stdin = strcmp(optarg, "-") == 0 || strcmp(optarg, "@-") == 0;
+	cli_error("%s: cannot read %s: %s", option,
+		  is_stdin ? "standard input" : optarg + (optarg[0] == '@' && option[1] == 'd'),
+		  strerror(-error));
+	return EXIT_CODE_OUTPUT;
 }
 
 static int add_data(struct get_options *options, struct collected *collected)
 {
-	int r = 0;
+	int r = optarg[0] == '@' ? body_add_file(&options->body, optarg + 1)
+				 : body_add_text(&options->body, optarg);
 
-	if (options->body == NULL) {
-		options->body = malloc(BODY_MAX_BYTES);
-		if (options->body == NULL) {
-			return out_of_memory();
-		}
+	collected->has_data = true;
+	return r < 0 ? body_error(r, "-d") : 0;
+}
+
+static int set_upload(struct get_options *options, struct collected *collected)
+{
+	int r;
+
+	if (collected->upload) {
+		return usage_error("-T can be given once: a request has one body");
 	}
-	/* Several are one form, as in curl. */
-	if (collected->has_body) {
-		r = body_append(options, collected, "&", 1);
+	collected->upload = true;
+	if (collected->has_data) {
+		return 0; /* refused when all is known */
 	}
-	collected->has_body = true;
-	if (r == 0) {
-		r = optarg[0] == '@' ? body_read(options, collected, optarg + 1)
-				     : body_append(options, collected, optarg, strlen(optarg));
-	}
-	if (r == -EMSGSIZE) {
-		return usage_error("-d: the request must fit %u bytes with URL and header fields",
-				   BODY_MAX_BYTES);
-	}
-	if (r < 0) {
-		cli_error("-d: cannot read %s: %s", optarg + 1, strerror(-r));
-		return EXIT_CODE_OUTPUT;
-	}
-	return 0;
+	r = body_set_file(&options->body, optarg);
+	return r < 0 ? body_error(r, "-T") : 0;
 }
 
 static int take_option(struct get_options *options, struct collected *collected, int key)
@@ -251,11 +234,27 @@ static int take_option(struct get_options *options, struct collected *collected,
 		return add_header(options, collected);
 	case 'd':
 		return add_data(options, collected);
+	case 'T':
+		return set_upload(options, collected);
 	case 'i':
 		options->include_head = true;
 		return 0;
 	case 'f':
 		options->fail = true;
+		return 0;
+	case 'L':
+		collected->location = true;
+		return 0;
+	case KEY_MAX_REDIRS:
+		if (cli_parse_number(optarg, 0, UINT32_MAX, &number) < 0) {
+			return usage_error("--max-redirs: not a number from 0 to %" PRIu32 ": %s",
+					   UINT32_MAX, optarg);
+		}
+		collected->has_max_redirects = true;
+		collected->max_redirects = (uint32_t)number;
+		return 0;
+	case KEY_TO_CLEARTEXT:
+		request->redirect_to_cleartext = true;
 		return 0;
 	case 'v':
 		options->verbose = true;
@@ -391,24 +390,75 @@ static int set_targets(struct get_options *options, const struct collected *coll
 	return check_twins(options);
 }
 
-static int set_request(struct get_options *options, struct collected *collected)
+static int set_redirects(struct get_options *options, const struct collected *collected)
 {
 	struct fetchd_request *request = &options->request;
 
-	if (collected->has_body) {
-		request->body = options->body;
-		request->body_length = collected->body_length;
-		if (request->method == NULL) {
-			request->method = "POST";
+	/* Given without -L they would be without effect, and nobody would notice. */
+	if (!collected->location) {
+		if (collected->has_max_redirects) {
+			return usage_error("--max-redirs says how far, and -L that redirections "
+					   "are followed at all: add -L");
 		}
-		if (!has_header(options, collected->header_count, "content-type")) {
-			options->headers[collected->header_count++] = (struct fetchd_field){
-				.name = "content-type",
-				.name_length = FETCHD_NUL_TERMINATED,
-				.value = "application/x-www-form-urlencoded",
-				.value_length = FETCHD_NUL_TERMINATED,
-			};
+		if (request->redirect_to_cleartext) {
+			return usage_error("--redirect-to-cleartext is for redirections that are "
+					   "followed: add -L");
 		}
+		return 0;
+	}
+	request->max_redirects =
+		collected->has_max_redirects ? collected->max_redirects : REDIRECTS_DEFAULT;
+	return 0;
+}
+
+static int set_body(struct get_options *options, struct collected *collected)
+{
+	struct fetchd_request *request = &options->request;
+	const struct body *body = &options->body;
+	uint64_t length;
+
+	if (collected->has_data && collected->upload) {
+		return usage_error("-d and -T both give the request's body: choose one");
+	}
+	if (!body->given) {
+		return 0;
+	}
+	if (request->method == NULL) {
+		request->method = collected->upload ? "PUT" : "POST";
+	}
+	if (body_is_for_one(body) && options->url_count > 1) {
+		return usage_error("what is sent can be read only once, and there are %zu URLs",
+				   options->url_count);
+	}
+	if (body->fd < 0) {
+		request->body = body->data;
+		request->body_length = body->length;
+	} else {
+		request->upload = true;
+		request->upload_length = body_known_length(body, &length) ? length : FETCHD_DEFAULT;
+	}
+	if (collected->has_data && !has_header(options, collected->header_count, "content-type")) {
+		options->headers[collected->header_count++] = (struct fetchd_field){
+			.name = "content-type",
+			.name_length = FETCHD_NUL_TERMINATED,
+			.value = "application/x-www-form-urlencoded",
+			.value_length = FETCHD_NUL_TERMINATED,
+		};
+	}
+	return 0;
+}
+
+static int set_request(struct get_options *options, struct collected *collected)
+{
+	struct fetchd_request *request = &options->request;
+	int r = set_redirects(options, collected);
+
+	if (r != 0) {
+		return r;
+	}
+	r = set_body(options, collected);
+	if (r != 0) {
+		return r;
 	}
 	request->headers = options->headers;
 	request->header_count = collected->header_count;
@@ -416,7 +466,16 @@ static int set_request(struct get_options *options, struct collected *collected)
 		const char *why = "";
 
 		request->url = options->urls[i];
-		if (fetchd_request_check(request, &why) < 0) {
+		r = fetchd_request_check(request, &why);
+		if (r == -EMSGSIZE && request->body != NULL) {
+			/* What does not fit its request is sent behind it; then for all URLs. */
+			request->body = NULL;
+			request->body_length = 0;
+			request->upload = true;
+			request->upload_length = options->body.length;
+			r = fetchd_request_check(request, &why);
+		}
+		if (r < 0) {
 			cli_error("%.512s: %s", options->shown_urls[i], why);
 			return EXIT_CODE_USAGE;
 		}
@@ -472,6 +531,7 @@ int get_options_parse(struct get_options *options, int argc, char **argv, int *r
 
 	*options =
 		(struct get_options){.parallel = PARALLEL_DEFAULT, .request = FETCHD_REQUEST_INIT};
+	body_init(&options->body);
 	/* No list can be longer than the command line. */
 	options->urls = calloc(most, sizeof(*options->urls));
 	options->shown_urls = calloc(most, sizeof(*options->shown_urls));
@@ -504,6 +564,7 @@ void get_options_fini(struct get_options *options)
 	free(options->shown_urls);
 	free(options->targets);
 	free(options->headers);
-	free(options->body);
+	body_fini(&options->body);
 	*options = (struct get_options){0};
+	body_init(&options->body);
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "body.h"
 #include "cli.h"
 #include "output.h"
 
@@ -21,7 +22,7 @@ struct get_options {
 	size_t url_count;
 	struct fetchd_request request; /* everything but the URL */
 	struct fetchd_field *headers;
-	uint8_t *body;
+	struct body body; /* what does not go with the request is sent behind it */
 	size_t parallel;
 	bool include_head;
 	bool fail;

@@ -107,6 +107,8 @@ json_t *json_head(const struct fetchd_head *head)
 		json_t *connection = json_object();
 
 		json_put(&object, "content_length", json_maybe(head->content_length));
+		json_put(&object, "final_url",
+			 head->url[0] != '\0' ? json_text(head->url) : json_null());
 		json_put(&connection, "id", json_count(info->connection));
 		json_put(&connection, "remote", json_text(info->remote));
 		json_put(&connection, "tls_version", json_text(info->tls_version));
@@ -163,6 +165,8 @@ json_t *json_closed(const struct fetchd_closed *closed)
 				 : json_null());
 		json_put(&attempt, "replay_safe", json_boolean(from->replay_safe));
 		json_put(&attempt, "why", json_text(from->why));
+		json_put(&attempt, "url",
+			 from->url[0] != '\0' ? json_text(from->url) : json_null());
 		json_add(&attempts, attempt);
 	}
 	json_put(&timings, "dns_us", json_maybe(closed->dns_us));
@@ -184,6 +188,19 @@ json_t *json_closed(const struct fetchd_closed *closed)
 	return object;
 }
 
+static json_t *json_wait(const struct fetchd_wait *wait)
+{
+	json_t *object = json_object();
+
+	json_put(&object, "reason", json_text(fetchd_wait_reason_name(wait->reason)));
+	json_put(&object, "for_ms", json_count(wait->for_ms));
+	json_put(&object, "left_ms", json_maybe(wait->left_ms));
+	json_put(&object, "limit", wait->limit[0] != '\0' ? json_text(wait->limit) : json_null());
+	json_put(&object, "limit_value",
+		 wait->limit[0] != '\0' ? json_count(wait->limit_value) : json_null());
+	return object;
+}
+
 json_t *json_job(const struct fetchd_job_info *info)
 {
 	json_t *object = json_object();
@@ -201,6 +218,9 @@ json_t *json_job(const struct fetchd_job_info *info)
 	json_put(&object, "content_length", json_maybe(info->content_length));
 	json_put(&object, "age_ms", json_count(info->age_ms));
 	json_put(&object, "waiting_for", json_text(info->waiting_for));
+	json_put(&object, "wait",
+		 info->wait.reason != FETCHD_WAIT_UNSPECIFIED ? json_wait(&info->wait)
+							      : json_null());
 	json_put(&object, "attempts", json_count(info->attempts));
 	return object;
 }
@@ -252,6 +272,36 @@ static json_t *json_stats_pool(const struct fetchd_stats *stats)
 	return pool;
 }
 
+json_t *json_connections(const struct fetchd_stats *stats)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < stats->connection_list_count; i++) {
+		const struct fetchd_pool_connection *from = &stats->connection_list[i];
+		json_t *object = json_object();
+
+		json_put(&object, "id", json_count(from->connection));
+		json_put(&object, "origin", json_text(from->origin));
+		json_put(&object, "remote",
+			 from->remote[0] != '\0' ? json_text(from->remote) : json_null());
+		json_put(&object, "state", json_text(fetchd_connection_state_name(from->state)));
+		json_put(&object, "state_for_ms", json_count(from->state_for_ms));
+		json_put(&object, "age_ms", json_count(from->age_ms));
+		json_put(&object, "left_ms", json_maybe(from->left_ms));
+		json_put(&object, "streams", json_count(from->streams));
+		json_put(&object, "stream_limit", json_count(from->stream_limit));
+		json_put(&object, "carried", json_count(from->carried));
+		json_put(&object, "send_window_bytes", json_count(from->send_window_bytes));
+		json_put(&object, "receive_window_bytes", json_count(from->receive_window_bytes));
+		json_put(&object, "silent_ms", json_count(from->silent_ms));
+		json_put(&object, "ping_ago_ms", json_maybe(from->ping_ago_ms));
+		json_put(&object, "ping_rtt_us", json_maybe(from->ping_rtt_us));
+		json_put(&object, "why", json_text(from->why));
+		json_add(&array, object);
+	}
+	return array;
+}
+
 json_t *json_stats(const struct fetchd_stats *stats)
 {
 	json_t *object = json_object(), *origins = json_array();
@@ -265,6 +315,7 @@ json_t *json_stats(const struct fetchd_stats *stats)
 		json_put(&origin, "connecting", json_count(from->connecting));
 		json_put(&origin, "streams", json_count(from->streams));
 		json_put(&origin, "waiting", json_count(from->waiting));
+		json_put(&origin, "backoff_ms", json_maybe(from->backoff_ms));
 		json_add(&origins, origin);
 	}
 	json_put(&object, "uptime_ms", json_count(stats->uptime_ms));

@@ -26,6 +26,8 @@ json_t *json_progress(const struct fetchd_progress *progress);
 json_t *json_closed(const struct fetchd_closed *closed);
 json_t *json_job(const struct fetchd_job_info *info);
 json_t *json_stats(const struct fetchd_stats *stats);
+/* The connections of a reply that was asked for them. */
+json_t *json_connections(const struct fetchd_stats *stats);
 
 /* object[key] = value, which is consumed; a NULL value or object makes the object unusable: *object
  * is freed and NULL. */

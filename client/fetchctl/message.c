@@ -118,3 +118,8 @@ const char *cli_format_duration(uint64_t ms, char *buffer, size_t size)
 	}
 	return buffer;
 }
+
+const char *cli_format_maybe(int64_t ms, char *buffer, size_t size)
+{
+	return ms < 0 ? "-" : cli_format_duration((uint64_t)ms, buffer, size);
+}

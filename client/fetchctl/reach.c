@@ -25,6 +25,12 @@ int cli_reach(const char *socket, struct fetchd_connection **ret_connection)
 		socket = path;
 	}
 	r = fetchd_connect(socket, "fetchctl", CONNECT_TIMEOUT_MS, ret_connection);
+	if (r == -EACCES || r == -EPERM) {
+		cli_error("cannot reach fetchd at %s: %s. Only members of its group may: "
+			  "usermod -a -G fetchd USER, and log in again",
+			  socket, strerror(-r));
+		return EXIT_CODE_UNREACHABLE;
+	}
 	if (r < 0) {
 		cli_error("cannot reach fetchd at %s: %s. Start it with: systemctl start "
 			  "fetchd.socket (or: systemctl --user start fetchd.socket)",
@@ -34,6 +40,20 @@ int cli_reach(const char *socket, struct fetchd_connection **ret_connection)
 	return 0;
 }
 
+const char *cli_request_error(int error)
+{
+	return error == -EOPNOTSUPP ? "the daemon is older than this fetchctl: restart it"
+				    : strerror(-error);
+}
+
+const char *cli_lost_advice(const struct fetchd_connection *connection)
+{
+	return fetchd_goodbye(connection, NULL) != FETCHD_GOODBYE_NONE
+		       ? NULL
+		       : "its log may say why: journalctl -u fetchd (or: journalctl --user -u "
+			 "fetchd)";
+}
+
 int cli_run(struct fetchd_connection *connection, const bool *done)
 {
 	while (!*done) {
@@ -41,7 +61,10 @@ int cli_run(struct fetchd_connection *connection, const bool *done)
 
 		/* The reply may have come with the end of the connection. */
 		if (r < 0 && fetchd_error(connection) != 0) {
-			cli_error("lost the daemon: %s", fetchd_error_text(connection));
+			const char *advice = cli_lost_advice(connection);
+
+			cli_error("lost the daemon: %s%s%s", fetchd_error_text(connection),
+				  advice != NULL ? "; " : "", advice != NULL ? advice : "");
 			return EXIT_CODE_DAEMON_LOST;
 		}
 		if (r < 0) {
@@ -95,7 +118,7 @@ int cli_ping(struct fetchd_connection *connection, struct cli_pong *ret_pong)
 		return r;
 	}
 	if (pinging.error < 0) {
-		cli_error("the daemon does not answer: %s", strerror(-pinging.error));
+		cli_error("cannot ping: %s", cli_request_error(pinging.error));
 		return EXIT_CODE_INTERNAL;
 	}
 	us = (int64_t)(pinging.end.tv_sec - begin.tv_sec) * 1000000 +

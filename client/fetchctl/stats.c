@@ -11,9 +11,23 @@ static const char usage[] = "Usage: fetchctl stats [OPTION...]\n"
 			    "Shows the daemon's counters: jobs, pool, origins, memory.\n";
 
 #define ORIGINS_SHOWN 16u
+/* As many as the protocol lets one ask for. */
+#define ALL_OF_THEM 256u
+
+enum {
+	KEY_POOL = CLI_FIRST_OWN
+};
+
+static const struct cli_option table[] = {
+	{KEY_POOL, "pool", NULL, "Show the pool's connections, and why each is where it is"},
+	CLI_COMMON_OPTIONS,
+};
+
+#define OPTION_COUNT (sizeof(table) / sizeof(table[0]))
 
 struct showing {
 	bool json;
+	bool pool;
 	bool done;
 	int exit_code;
 };
@@ -68,10 +82,15 @@ static void print_stats(const struct fetchd_stats *stats)
 		char name[512];
 
 		(void)printf("%s%s: %" PRIu32 " connections, %" PRIu32 " connecting, %" PRIu32
-			     " streams, %" PRIu32 " waiting\n",
+			     " streams, %" PRIu32 " waiting",
 			     i == 0 ? "origins   " : "          ",
 			     cli_printable(origin->origin, name, sizeof(name)), origin->connections,
 			     origin->connecting, origin->streams, origin->waiting);
+		if (origin->backoff_ms >= 0) {
+			(void)printf(", a pause of %s",
+				     cli_format_maybe(origin->backoff_ms, a, sizeof(a)));
+		}
+		(void)putchar('\n');
 	}
 }
 
@@ -83,24 +102,59 @@ static void on_stats(struct fetchd_connection *connection, int error,
 	showing->done = true;
 	if (error < 0) {
 		if (fetchd_error(connection) == 0) {
-			cli_error("cannot get the counters: %s", strerror(-error));
+			cli_error("cannot get the counters: %s", cli_request_error(error));
 			showing->exit_code = EXIT_CODE_INTERNAL;
 		}
 		return;
 	}
-	if (!showing->json) {
+	if (showing->json) {
+		json_t *object = json_stats(stats);
+
+		if (showing->pool) {
+			json_put(&object, "connections", json_connections(stats));
+		}
+		if (json_print(object) < 0) {
+			cli_error("out of memory");
+			showing->exit_code = EXIT_CODE_INTERNAL;
+		}
+	} else if (showing->pool) {
+		pool_print(stats);
+	} else {
 		print_stats(stats);
-	} else if (json_print(json_stats(stats)) < 0) {
-		showing->exit_code = EXIT_CODE_INTERNAL;
 	}
+}
+
+/* The first argument's index, or negative and *ret_exit when the verb is over already. */
+static int parse(int argc, char **argv, struct cli_common *common, bool *ret_pool, int *ret_exit)
+{
+	struct cli_parser parser;
+	int key;
+
+	cli_parser_init(&parser, table, OPTION_COUNT);
+	while ((key = cli_parser_next(&parser, argc, argv, common)) != -1) {
+		if (key == '?') {
+			*ret_exit = EXIT_CODE_USAGE;
+			return -1;
+		}
+		if (key == KEY_POOL) {
+			*ret_pool = true;
+		}
+	}
+	if (common->help) {
+		(void)printf("%s", usage);
+		cli_print_options(stdout, table, OPTION_COUNT);
+		*ret_exit = cli_finish_stdout();
+		return -1;
+	}
+	return optind;
 }
 
 int verb_stats(int argc, char **argv)
 {
 	struct fetchd_connection *connection = NULL;
 	struct showing showing = {0};
-	struct cli_common common;
-	int r, exit_code = 0, first = cli_parse_simple(argc, argv, usage, &common, &exit_code);
+	struct cli_common common = {0};
+	int r, exit_code = 0, first = parse(argc, argv, &common, &showing.pool, &exit_code);
 
 	if (first < 0) {
 		return exit_code;
@@ -114,7 +168,8 @@ int verb_stats(int argc, char **argv)
 		return exit_code;
 	}
 	showing.json = common.json;
-	r = fetchd_stats(connection, common.json ? 256 : ORIGINS_SHOWN, on_stats, &showing);
+	r = fetchd_stats(connection, common.json || showing.pool ? ALL_OF_THEM : ORIGINS_SHOWN,
+			 showing.pool ? ALL_OF_THEM : 0, on_stats, &showing);
 	if (r < 0) {
 		cli_error("cannot ask the daemon: %s", strerror(-r));
 		exit_code = EXIT_CODE_INTERNAL;

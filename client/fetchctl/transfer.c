@@ -163,6 +163,10 @@ static void on_head(struct fetchd_job *job, const struct fetchd_head *head, void
 	transfer->status = head->status;
 	transfer->content_length = head->content_length;
 	transfer->waiting_for[0] = '\0';
+	if (head->url[0] != '\0') {
+		/* Only for a message: without memory it goes without. */
+		transfer->final_url = cli_shown_url(head->url);
+	}
 	if (options->common.json) {
 		print_event(transfer, "head", json_head(head));
 	}
@@ -241,6 +245,13 @@ static void on_progress(struct fetchd_job *job, const struct fetchd_progress *pr
 		       progress->waiting_for);
 }
 
+static void on_upload(struct fetchd_job *job, uint64_t room_bytes, void *user)
+{
+	(void)job;
+	(void)room_bytes;
+	upload_feed(user);
+}
+
 /* ---- the end ---- */
 
 static const char *row_name(const struct transfer *transfer)
@@ -292,6 +303,7 @@ static void finish(struct transfer *transfer, int exit_code)
 		get->running--;
 	}
 	transfer->job = NULL;
+	transfer->upload_wanted = false;
 	transfer->state = TRANSFER_DONE;
 	transfer->exit_code = exit_code;
 	get->done++;
@@ -390,6 +402,7 @@ int transfer_start(struct transfer *transfer)
 		.on_warning = on_warning,
 		.on_progress = on_progress,
 		.on_closed = on_closed,
+		.on_upload = on_upload,
 	};
 	struct get *get = transfer->get;
 	struct fetchd_request request = get->options->request;
@@ -445,15 +458,39 @@ void transfer_fini(struct transfer *transfer)
 	output_discard(&transfer->output);
 	free(transfer->pending_head);
 	transfer->pending_head = NULL;
+	free(transfer->final_url);
+	transfer->final_url = NULL;
+}
+
+/* Until the response begins, what is sent says more than what the daemon waits for. */
+static const char *sending_text(struct transfer *transfer)
+{
+	uint64_t length = transfer->get->options->request.upload_length;
+	char sent[16], whole[16];
+
+	(void)cli_format_bytes(transfer->sent_bytes, sent, sizeof(sent));
+	if (length == FETCHD_DEFAULT) {
+		(void)snprintf(transfer->sending, sizeof(transfer->sending), "sent %s", sent);
+	} else {
+		(void)snprintf(transfer->sending, sizeof(transfer->sending), "sent %s of %s", sent,
+			       cli_format_bytes(length, whole, sizeof(whole)));
+	}
+	return transfer->sending;
 }
 
 struct progress_row transfer_row(struct transfer *transfer, int64_t now_ms)
 {
+	const char *waiting_for = transfer->waiting_for;
+
+	if (transfer->held) {
+		waiting_for = "its turn on standard output";
+	} else if (transfer->sent_bytes > 0 && transfer->status == 0) {
+		waiting_for = sending_text(transfer);
+	}
 	progress_rate_update(&transfer->rate, now_ms, transfer->received_bytes);
 	return (struct progress_row){
 		.name = row_name(transfer),
-		.waiting_for =
-			transfer->held ? "its turn on standard output" : transfer->waiting_for,
+		.waiting_for = waiting_for,
 		.received_bytes = transfer->received_bytes,
 		.total_bytes = transfer->content_length,
 		.rate_bytes_per_s = transfer->rate.bytes_per_s,

@@ -261,7 +261,7 @@ def test_too_many_clients(start_daemon):
         client.close()
 
 
-def test_14_too_many_jobs_of_a_client(start_daemon, serve):
+def test_too_many_jobs_of_a_client(start_daemon, serve):
     daemon = start_daemon({"ipc.max_jobs_per_client": "5"})
     server = serve(lambda connection: connection.idle())
     with daemon.client() as client, daemon.client() as other:

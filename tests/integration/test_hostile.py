@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Origins that mean harm, or break at the worst moment: what they can do stays theirs."""
 
+import select
+import ssl
 import threading
 
 import pytest
@@ -247,3 +249,102 @@ def test_41_a_client_that_stops_reading_after_the_end(start_daemon, serve):
         until(lambda: watcher.stats().jobs.submitted == 1 and not watcher.list().jobs, "the job to be given up")
         result = deaf.finish(number, refill=False)
         assert result.reason == "TIMEOUT" and result.codes == ["TIMEOUT_CLIENT"], result
+
+
+# ---- floods
+
+
+def flood(kind, flags, stream, payload=b""):
+    """A script: takes a request, then sends such frames, more than anybody needs, until it is hung up on."""
+
+    def script(connection):
+        request = connection.request()
+        frame = len(payload).to_bytes(3, "big") + bytes([kind, flags]) + (request.stream if stream else 0).to_bytes(4, "big")
+        for _ in range(100):
+            connection.raw((frame + payload) * 200)
+        connection.idle()
+
+    return script
+
+
+def flood_of_data(connection):
+    request = connection.request()
+    connection.headers(request.stream, 200)
+    empty = b"\0\0\0\0\0" + request.stream.to_bytes(4, "big")
+    padded = b"\0\0\4\0\x08" + request.stream.to_bytes(4, "big") + b"\3\0\0\0"
+    for _ in range(100):
+        connection.raw((empty + padded) * 100)
+    connection.idle()
+
+
+def flood_of_continuations(connection):
+    request = connection.request()
+    stream = request.stream.to_bytes(4, "big")
+    connection.flush()
+    connection.raw(b"\0\0\1\1\0" + stream + b"\x88" + b"\0\0\0\x09\0" + stream)
+    for _ in range(100):
+        connection.raw((b"\0\0\0\x09\0" + stream) * 100)
+    connection.idle()
+
+
+@pytest.mark.parametrize(
+    "script, code",
+    [
+        (flood(4, 0, False), "FLOOD_SETTINGS"),
+        (flood(6, 0, False, b"abcdefgh"), "FLOOD_PING"),
+        (flood(3, 0, True, b"\0\0\0\x08"), "FLOOD_RESET"),
+        (flood_of_data, "FLOOD_EMPTY"),
+        (flood_of_continuations, "FLOOD_CONTINUATION"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_23_floods_have_a_name(start_daemon, serve, script, code):
+    """With the bounds as they are by default. The connection ends, and the job with it; others do not notice."""
+    daemon = start_daemon()
+    with daemon.client() as client:
+        flooder, good = serve(script), serve(simple())
+        # The stream that is reset is over with the first one: another one has to tell the end.
+        numbers = [client.submit(flooder.url(), replay_allowed=False, method="POST") for _ in range(2)]
+        results = client.finish(*numbers)
+        named = [result for result in results if code in result.codes]
+        assert named, results
+        for result in named:
+            assert result.reason == "PROTOCOL_ERROR" and result.closed.failures[0].h2_code == ErrorCodes.ENHANCE_YOUR_CALM
+            assert "http.max_" in result.texts
+        assert client.fetch(good.url()).reason == "ENDED"
+
+
+def test_23_answers_that_nobody_reads(start_daemon, serve):
+    """It asks, and does not listen. What waits for it is bounded."""
+
+    def script(connection):
+        connection.request()
+        connection.socket.setblocking(False)
+        frames = b"\0\0\x08\x06\0\0\0\0\0abcdefgh" * 100
+        waiting = b""
+        while not connection.server.closing:
+            waiting = waiting or frames
+            try:
+                waiting = waiting[connection.socket.send(waiting) :]
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                select.select([], [connection.socket], [], 0.1)
+            except OSError:
+                return
+
+    daemon = start_daemon({"http.max_queued_frames": "1000", "http.max_ping_rate": "1000000"})
+    with daemon.client() as client:
+        result = client.fetch(serve(script).url(), replay_allowed=False)
+        assert result.reason == "PROTOCOL_ERROR" and result.codes == ["FLOOD_ANSWERS"], result
+        assert "http.max_queued_frames" in result.texts
+
+
+@pytest.mark.parametrize("stream, code", [(1, "H2_STREAM_ERROR"), (0, "H2_CONNECTION_ERROR")])
+def test_23_windows_that_overflow(client, serve, stream, code):
+    def script(connection):
+        connection.request(whole=False)
+        connection.frame(8, 0, stream, b"\x7f\xff\xff\xff")
+        connection.idle()
+
+    result = client.fetch(serve(script).url(), method="POST", replay_allowed=False)
+    assert result.reason == "PROTOCOL_ERROR" and result.codes == [code], result
+    assert result.closed.failures[0].h2_code == ErrorCodes.FLOW_CONTROL_ERROR

@@ -339,7 +339,7 @@ def test_19_waiting_jobs_survive_the_loss(start_daemon, serve):
         assert {result.reason for result in results} == {"ENDED"}, results
 
 
-def test_07_misdirected(client, serve):
+def test_42_misdirected(client, serve):
     """421 on a shared connection: once more on a fresh one; there again: INVALID_HOSTNAME."""
 
     def respond(connection, request):
@@ -353,7 +353,7 @@ def test_07_misdirected(client, serve):
     assert server.accepted == 2
 
 
-def test_07_misdirected_for_good(client, serve):
+def test_42_misdirected_for_good(client, serve):
     server = serve(simple(421))
     result = client.fetch(server.url())
     assert result.reason == "INVALID_HOSTNAME" and "MISDIRECTED" in result.codes, result

@@ -29,9 +29,10 @@ class Outcome:
 
 
 def run(daemon, *arguments, **options):
+    if "input" not in options:
+        options.setdefault("stdin", subprocess.DEVNULL)
     done = subprocess.run(
         command(daemon, *arguments),
-        stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=PATIENCE * 2,
         check=False,
@@ -42,5 +43,5 @@ def run(daemon, *arguments, **options):
     return outcome
 
 
-def start(daemon, *arguments):
-    return process.start(command(daemon, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def start(daemon, *arguments, **options):
+    return process.start(command(daemon, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)

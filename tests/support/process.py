@@ -33,7 +33,7 @@ def start(arguments, **options):
     """Starts a child that the kernel ends if this process dies first."""
     return subprocess.Popen(
         [str(argument) for argument in arguments],
-        stdin=subprocess.DEVNULL,
+        stdin=options.pop("stdin", subprocess.DEVNULL),
         preexec_fn=_die_with_parent,
         **options,
     )

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from support.process import PATIENCE, ROOT
@@ -228,6 +229,9 @@ class Client:
     def cancel(self, number):
         self.send(pb.ClientFrame(id=number, cancel=pb.Cancel()))
 
+    def upload(self, number, data, end=False):
+        self.send(pb.ClientFrame(id=number, upload_data=pb.UploadData(data=data, end=end)))
+
     def stop(self, number):
         self.send(pb.ClientFrame(id=number, stop=pb.Stop()))
 
@@ -243,8 +247,8 @@ class Client:
     def ping(self):
         return self.ask(ping=pb.Ping()).pong
 
-    def stats(self, origins=256):
-        return self.ask(stats=pb.StatsRequest(origins=origins)).stats
+    def stats(self, origins=256, connections=0):
+        return self.ask(stats=pb.StatsRequest(origins=origins, connections=connections)).stats
 
     def list(self, after=0, limit=0):
         return self.ask(list=pb.ListRequest(after_job=after, limit=limit)).list
@@ -303,6 +307,100 @@ class Client:
 
     def fetch(self, url, headers=(), **fields):
         return self.finish(self.submit(url, headers, **fields))
+
+
+class FakeDaemon:
+    """A daemon that says what a test wants, to one client: `script` is called with this, in a thread, when the hellos
+    are exchanged. Leaving the block waits for its end, and raises what went wrong in it."""
+
+    def __init__(self, folder, script):
+        self.path = pathlib.Path(folder) / "fake.sock"
+        self.script = script
+        self.input = bytearray()
+        self.error = None
+        self.socket = None
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.settimeout(PATIENCE)
+        self.listener.bind(str(self.path))
+        self.listener.listen(1)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            # What went wrong is known, and nobody comes any more.
+            for end in (self.listener, self.socket):
+                with contextlib.suppress(OSError, AttributeError):
+                    end.shutdown(socket.SHUT_RDWR)
+        self.thread.join(PATIENCE)
+        self.listener.close()
+        self.path.unlink()
+        if kind is None:
+            assert not self.thread.is_alive(), "the script has not ended"
+            if self.error is not None:
+                raise self.error
+
+    def _run(self):
+        try:
+            self.socket = self.listener.accept()[0]
+            with self.socket:
+                self.socket.settimeout(PATIENCE)
+                assert self.read().WhichOneof("msg") == "hello"
+                self.send(
+                    hello=pb.ServerHello(
+                        major=1,
+                        server_version="0.0.0",
+                        instance_id="0" * 32,
+                        max_client_frame_bytes=65536,
+                        max_server_frame_bytes=131072,
+                        max_jobs=64,
+                        default_credit_bytes=262144,
+                        max_credit_bytes=1048576,
+                    )
+                )
+                self.script(self)
+        except BaseException as error:  # pylint: disable=broad-exception-caught
+            self.error = error
+
+    def read(self):
+        """The client's next frame. Raises Gone when it hangs up."""
+        while True:
+            length = shift = 0
+            for index, byte in enumerate(self.input[:4]):
+                length |= (byte & 0x7F) << shift
+                shift += 7
+                if byte < 0x80:
+                    if len(self.input) < index + 1 + length:
+                        break
+                    frame = pb.ClientFrame.FromString(bytes(self.input[index + 1 : index + 1 + length]))
+                    del self.input[: index + 1 + length]
+                    return frame
+            data = self.socket.recv(262144)
+            if not data:
+                raise Gone
+            self.input += data
+
+    def expect(self, kind):
+        """The next frame, which is of this kind."""
+        frame = self.read()
+        assert frame.WhichOneof("msg") == kind, frame
+        return frame
+
+    def read_until(self, kind):
+        while True:
+            frame = self.read()
+            if frame.WhichOneof("msg") == kind:
+                return frame
+
+    def send(self, number=0, **message):
+        data = pb.ServerFrame(id=number, **message).SerializeToString()
+        self.socket.sendall(varint(len(data)) + data)
+
+    def close_job(self, number, reason="ENDED", **fields):
+        self.send(number, closed=pb.Closed(reason=pb.CloseReason.Value(reason), **fields))
 
 
 def connectable(path: pathlib.Path):

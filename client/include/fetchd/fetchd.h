@@ -35,6 +35,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -73,7 +74,8 @@ enum fetchd_close_reason {
 	FETCHD_CLOSE_LENGTH_MISMATCH = 12,
 	/* The origin broke HTTP/2. Partial body. */
 	FETCHD_CLOSE_PROTOCOL_ERROR = 13,
-	/* Refused by the daemon: a bad request, policy, or a quota. Nothing was sent. */
+	/* Refused by the daemon: a bad request, policy, or a quota. Nothing was sent; or, after
+	 * redirections, nothing to where the last one points. */
 	FETCHD_CLOSE_DENIED = 14,
 	/* The daemon stopped. */
 	FETCHD_CLOSE_SHUTDOWN = 18,
@@ -177,6 +179,38 @@ enum fetchd_job_state {
 	FETCHD_JOB_BACKOFF = 5     /* waiting to try again */
 };
 
+/* The one thing that keeps a job from moving. */
+enum fetchd_wait_reason {
+	/* It moves, or waits for something that this library does not know. */
+	FETCHD_WAIT_UNSPECIFIED = 0,
+	FETCHD_WAIT_DNS = 1,              /* the lookup of the origin's name */
+	FETCHD_WAIT_CONNECTING = 2,       /* TCP or TLS to the origin */
+	FETCHD_WAIT_STREAM_LIMIT = 3,     /* all connections there have all the streams they may */
+	FETCHD_WAIT_CONNECTION_LIMIT = 4, /* the pool has all the connections it may have */
+	FETCHD_WAIT_ORIGIN_BACKOFF = 5,   /* a pause, after connections that served nothing */
+	FETCHD_WAIT_MEMORY_BUDGET = 7,    /* the streams in flight may fill the memory budget */
+	FETCHD_WAIT_CLIENT_CREDIT = 8,    /* the client has granted no credit for what is there */
+	FETCHD_WAIT_CLIENT_SOCKET = 9,    /* the client does not read its socket */
+	FETCHD_WAIT_PEER_WINDOW = 10,     /* the origin's window is shut for the request's body */
+	FETCHD_WAIT_RETRY_TIMER = 11,     /* the pause before the next try */
+	FETCHD_WAIT_LIVENESS = 12,        /* the answer to a PING on a silent connection */
+	FETCHD_WAIT_CONTINUE = 13,        /* the origin's 100 (Continue) */
+	FETCHD_WAIT_PEER_SOCKET = 14,     /* the origin takes no bytes of the request */
+	FETCHD_WAIT_RESPONSE = 15,        /* the response's head */
+	FETCHD_WAIT_BODY = 16,            /* more of the response's body */
+	FETCHD_WAIT_CLIENT_UPLOAD = 17    /* more of the request's body, from the client */
+};
+
+/* Where a connection of the daemon's pool is. */
+enum fetchd_connection_state {
+	FETCHD_CONNECTION_UNSPECIFIED = 0,
+	FETCHD_CONNECTION_CONNECTING = 1, /* name lookup, TCP, TLS */
+	FETCHD_CONNECTION_OPEN = 2,       /* takes streams */
+	FETCHD_CONNECTION_DRAINING = 3,   /* takes no more, and ends with its last one */
+	FETCHD_CONNECTION_CLOSING = 4,    /* no streams any more; the socket's end is on its way */
+	FETCHD_CONNECTION_FAILED = 5      /* failed, or served nothing; a pause before the next */
+};
+
 enum fetchd_warning_code {
 	FETCHD_WARNING_UNSPECIFIED = 0,
 	FETCHD_WARNING_EXPECTED_SIZE = 1, /* Content-Length announces more than warn_size_bytes */
@@ -198,12 +232,15 @@ enum fetchd_goodbye_code {
 	FETCHD_GOODBYE_NO_MEMORY = 10
 };
 
-/* Names without prefix: "ENDED", "DNS_NOT_FOUND", "NORMAL", "QUEUED", "RECEIVED_SIZE", "SHUTDOWN";
- * "UNSPECIFIED" for a number that is none. Static strings, never NULL. */
+/* Names without prefix: "ENDED", "DNS_NOT_FOUND", "NORMAL", "QUEUED", "STREAM_LIMIT", "OPEN",
+ * "RECEIVED_SIZE", "SHUTDOWN"; "UNSPECIFIED" for a number that is none. Static strings, never NULL.
+ */
 FETCHD_API const char *fetchd_close_reason_name(enum fetchd_close_reason reason);
 FETCHD_API const char *fetchd_failure_code_name(enum fetchd_failure_code code);
 FETCHD_API const char *fetchd_priority_name(enum fetchd_priority priority);
 FETCHD_API const char *fetchd_job_state_name(enum fetchd_job_state state);
+FETCHD_API const char *fetchd_wait_reason_name(enum fetchd_wait_reason reason);
+FETCHD_API const char *fetchd_connection_state_name(enum fetchd_connection_state state);
 FETCHD_API const char *fetchd_warning_code_name(enum fetchd_warning_code code);
 FETCHD_API const char *fetchd_goodbye_code_name(enum fetchd_goodbye_code code);
 
@@ -331,10 +368,14 @@ struct fetchd_request {
 	 * are refused. */
 	const struct fetchd_field *headers;
 	size_t header_count;
-	/* NULL: no body. Not NULL and length 0: an empty one. The request must fit one frame of
-	 * 65,536 bytes with everything in it. */
+	/* NULL: no body, unless `upload` says otherwise. Not NULL and length 0: an empty one. The
+	 * request must fit one frame of 65,536 bytes with everything in it; what does not is for
+	 * `upload`. */
 	const void *body;
 	size_t body_length;
+	/* With `upload`: how many bytes it will be, sent as Content-Length and held to;
+	 * FETCHD_DEFAULT: not known, and no Content-Length is sent. */
+	uint64_t upload_length;
 	/* Most body bytes the response may have; 0: any number. */
 	uint64_t max_size_bytes;
 	/* Warn once when the response is longer than this; 0: never. */
@@ -354,6 +395,14 @@ struct fetchd_request {
 	enum fetchd_priority priority;
 	/* on_progress at most this often, and at each change of state; 0: never; at least 50. */
 	uint32_t progress_interval_ms;
+	/* Follow at most this many redirections (301, 302, 303, 307, 308 with a Location; RFC 9110,
+	 * section 15.4), and never more than the daemon's job.max_redirects; 0: none, the response
+	 * is delivered like any other. on_head then tells of the last response alone, with its URL;
+	 * those before are in the attempts of on_closed. A redirection that cannot be followed ends
+	 * the job with DENIED. */
+	uint32_t max_redirects;
+	/* Let a redirection lead from https to http, where the daemon allows http at all. */
+	bool redirect_to_cleartext;
 	/* Do not send the request again on another connection, even where that is safe
 	 * (RFC 9110, section 9.2.2). */
 	bool replay_forbidden;
@@ -361,13 +410,19 @@ struct fetchd_request {
 	bool retry_allowed;
 	/* Credit is returned by fetchd_job_credit() alone. */
 	bool manual_credit;
+	/* The request's body comes in pieces, by fetchd_job_upload(); `body` is NULL then. Such a
+	 * request is sent a second time (replay, retry, a redirection with its body) only while the
+	 * daemon has taken none of them. */
+	bool upload;
+	unsigned char reserved[7]; /* 0 */
 };
 
 /* clang-format off */
 #define FETCHD_REQUEST_INIT { \
 	sizeof(struct fetchd_request), NULL, NULL, NULL, 0, NULL, 0, FETCHD_DEFAULT, \
 	FETCHD_DEFAULT, FETCHD_DEFAULT, FETCHD_DEFAULT, FETCHD_DEFAULT, FETCHD_DEFAULT, \
-	FETCHD_DEFAULT, FETCHD_DEFAULT, FETCHD_PRIORITY_DEFAULT, 0, false, false, false}
+	FETCHD_DEFAULT, FETCHD_DEFAULT, FETCHD_DEFAULT, FETCHD_PRIORITY_DEFAULT, 0, 0, false, \
+	false, false, false, false, {0}}
 /* clang-format on */
 
 /* ---- jobs: what happens ---- */
@@ -393,6 +448,9 @@ struct fetchd_head {
 	size_t header_count;
 	int64_t content_length;                          /* as announced; -1: not announced */
 	const struct fetchd_connection_info *connection; /* NULL for an interim response */
+	/* The URL that redirections led to; "" if none was followed, and for an interim response.
+	 */
+	const char *url;
 };
 
 struct fetchd_progress {
@@ -422,6 +480,7 @@ struct fetchd_attempt {
 	enum fetchd_close_reason outcome;
 	enum fetchd_failure_code code;
 	const char *why;  /* why another try was safe, or not; "" after a success */
+	const char *url;  /* what was asked for, cut at 512 bytes; "": the submitted URL */
 	bool replay_safe; /* was another try safe? */
 	uint64_t reserved[2];
 };
@@ -453,7 +512,7 @@ struct fetchd_closed {
 
 /* Each may be NULL. Initialise with FETCHD_JOB_CALLBACKS_INIT; the struct is copied. Order:
  * accepted, progress and informational, head, then body, warning and progress, trailers, closed;
- * all but closed may be missing. */
+ * all but closed may be missing. upload may come anywhere between accepted and closed. */
 struct fetchd_job_callbacks {
 	size_t size; /* of this struct as the caller knows it */
 	/* The daemon took the job; `daemon_id` is what lists show and fetchd_cancel_job() takes. */
@@ -477,11 +536,15 @@ struct fetchd_job_callbacks {
 			    void *user);
 	/* The end: exactly once, always last. The handle dies when this returns. */
 	void (*on_closed)(struct fetchd_job *job, const struct fetchd_closed *closed, void *user);
+	/* Only for a request with `upload`: fetchd_job_upload() takes `room_bytes` now, at least 1.
+	 * Comes each time the daemon has granted more, and when a short count of
+	 * fetchd_job_upload() was for want of room in the library. */
+	void (*on_upload)(struct fetchd_job *job, uint64_t room_bytes, void *user);
 };
 
 /* clang-format off */
 #define FETCHD_JOB_CALLBACKS_INIT { \
-	sizeof(struct fetchd_job_callbacks), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}
+	sizeof(struct fetchd_job_callbacks), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL}
 /* clang-format on */
 
 /* Queues a job for the daemon; it is sent by the next fetchd_process(), fetchd_flush() or
@@ -516,6 +579,21 @@ FETCHD_API void fetchd_job_stop(struct fetchd_job *job);
  * = 0. The daemon caps what a job holds at max_credit_bytes. 0 bytes do nothing. Cannot fail. */
 FETCHD_API void fetchd_job_credit(struct fetchd_job *job, uint64_t bytes);
 
+/* The next piece of the request's body, for a request with `upload`; `end`: the last one, which may
+ * be empty. What is taken is copied and sent by the next fetchd_process(), fetchd_flush() or
+ * fetchd_wait(). No more is taken than the daemon has granted, nor more than makes 1 MiB unsent on
+ * the connection: so little is ever held here. Returns the bytes taken, 0 to `length`; `end` counts
+ * only when that is all of them. After a short count on_upload says when there is room again; an
+ * empty piece with `end` needs none. -EINVAL: the request had no `upload`, or the end was given
+ * already; -ECANCELED: nothing more is wanted, because the job was cancelled, stopped, or is
+ * closed; -ENOMEM: none was taken, try again; or the error of a lost connection. What is wrong with
+ * the body, such as another length than was announced, is said by on_closed. */
+FETCHD_API ssize_t fetchd_job_upload(struct fetchd_job *job, const void *data, size_t length,
+				     bool end);
+
+/* How many bytes fetchd_job_upload() would take now. */
+FETCHD_API uint64_t fetchd_job_upload_room(const struct fetchd_job *job);
+
 /* The job's number on this connection; the daemon's number, 0 before on_accepted; the connection;
  * and what was given as `user`. */
 FETCHD_API uint64_t fetchd_job_id(const struct fetchd_job *job);
@@ -534,6 +612,17 @@ FETCHD_API size_t fetchd_open_jobs(const struct fetchd_connection *connection);
  * return 0, -EINVAL without callback, -EAGAIN and -ENOMEM as fetchd_submit() does, or the error of
  * a lost connection. */
 
+/* What keeps a job from moving. */
+struct fetchd_wait {
+	enum fetchd_wait_reason reason;
+	uint64_t for_ms; /* it has waited for just this */
+	int64_t left_ms; /* until the wait ends by itself; -1: it has no time */
+	/* At which limit: a key of fetchd.conf(5), or the origin's setting by its name in RFC 9113,
+	 * section 6.5.2, as "SETTINGS_MAX_CONCURRENT_STREAMS"; and its value. "": at none. */
+	const char *limit;
+	uint64_t limit_value;
+};
+
 struct fetchd_job_info {
 	uint64_t daemon_id;
 	enum fetchd_job_state state;
@@ -547,7 +636,8 @@ struct fetchd_job_info {
 	uint64_t delivered_bytes;
 	int64_t content_length; /* -1: not announced */
 	uint64_t age_ms;
-	const char *waiting_for; /* "" while it moves */
+	const char *waiting_for; /* for people, one line; "" while it moves */
+	struct fetchd_wait wait; /* the same for programs; UNSPECIFIED while it moves */
 	uint32_t attempts;
 	uint32_t reserved0;
 	uint64_t reserved[2];
@@ -577,6 +667,29 @@ struct fetchd_origin_info {
 	uint32_t connecting;
 	uint32_t streams;
 	uint32_t waiting;
+	int64_t backoff_ms; /* what is left of the pause before its next connection; -1: none */
+	uint64_t reserved[2];
+};
+
+/* One connection of the pool, or the place of one that failed. Strings are never NULL. */
+struct fetchd_pool_connection {
+	const char *origin;  /* as in struct fetchd_origin_info */
+	uint64_t connection; /* the daemon's number for it, as in struct fetchd_connection_info */
+	enum fetchd_connection_state state;
+	uint32_t streams;              /* on it now */
+	uint32_t stream_limit;         /* the most it may have at once */
+	uint32_t reserved0;            /* 0 */
+	uint64_t carried;              /* streams so far */
+	uint64_t state_for_ms;         /* in that state */
+	uint64_t age_ms;               /* since its dial began */
+	const char *remote;            /* "192.0.2.1:443"; "" while it is not connected */
+	uint64_t send_window_bytes;    /* what may still be sent, of all streams together */
+	uint64_t receive_window_bytes; /* what the origin may still send, likewise */
+	uint64_t silent_ms;            /* since a byte last came */
+	int64_t ping_ago_ms;           /* since our last PING; -1: there was none */
+	int64_t ping_rtt_us;           /* how long its answer took; -1: it has not come */
+	int64_t left_ms;               /* until the state ends by itself; -1: it does not */
+	const char *why;               /* why it is where it is, one line */
 	uint64_t reserved[2];
 };
 
@@ -619,10 +732,15 @@ struct fetchd_stats {
 	/* Origins, most connections first, as many as asked for. */
 	const struct fetchd_origin_info *origin_list;
 	size_t origin_list_count;
+	/* Connections, by origin, as many as asked for and fit. */
+	const struct fetchd_pool_connection *connection_list;
+	size_t connection_list_count;
 };
 
-/* The daemon's counters, and at most `origins` (at most 256) origins. */
+/* The daemon's counters, at most `origins` (at most 256) origins and at most `connections` (at most
+ * 256) connections; 0: none. */
 FETCHD_API int fetchd_stats(struct fetchd_connection *connection, uint32_t origins,
+			    uint32_t connections,
 			    void (*callback)(struct fetchd_connection *connection, int error,
 					     const struct fetchd_stats *stats, void *user),
 			    void *user);
@@ -669,7 +787,8 @@ struct fetchd_result {
  * initial_credit_bytes of 0, are ignored: bytes have credit again once they are written.
  * 0: ENDED, everything is written. 1: the job ended otherwise, see the result. Negative: it could
  * not be done: the daemon cannot be reached or was lost, or the error of writing to `fd`, which
- * cancels the job. What was written by then stays written. */
+ * cancels the job; -EINVAL for a request with `upload`, which has nobody here to give it. What was
+ * written by then stays written. */
 FETCHD_API int fetchd_fetch_to_fd(const char *socket_path, const struct fetchd_request *request,
 				  int fd, struct fetchd_result *ret_result);
 

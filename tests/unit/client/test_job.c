@@ -14,6 +14,8 @@ struct record {
 	char failure[64];
 	char header[64];
 	char remote[64];
+	char url[64];
+	char attempt_url[64];
 	int64_t content_length;
 	uint64_t received;
 	bool cancel_on_body;
@@ -38,6 +40,7 @@ static void on_informational(struct fetchd_job *job, const struct fetchd_head *h
 	(void)job;
 	assert_int_equal(head->status, 103);
 	assert_null(head->connection);
+	assert_string_equal(head->url, "");
 	assert_int_equal(head->content_length, -1);
 	note(user, 'I');
 }
@@ -54,6 +57,7 @@ static void on_head(struct fetchd_job *job, const struct fetchd_head *head, void
 		       (int)head->headers[0].value_length, head->headers[0].value);
 	assert_int_equal(head->headers[1].value_length, 0);
 	(void)snprintf(record->remote, sizeof(record->remote), "%s", head->connection->remote);
+	(void)snprintf(record->url, sizeof(record->url), "%s", head->url);
 	record->content_length = head->content_length;
 	note(record, 'H');
 }
@@ -116,6 +120,10 @@ static void on_closed(struct fetchd_job *job, const struct fetchd_closed *closed
 			       closed->failures[0].text, (int)closed->failures[0].sys_errno,
 			       (int)closed->failures[0].tls_code,
 			       (long long)closed->failures[0].h2_code);
+	}
+	if (closed->attempt_count > 0) {
+		(void)snprintf(record->attempt_url, sizeof(record->attempt_url), "%s",
+			       closed->attempts[0].url);
 	}
 	/* Legal and without effect. */
 	fetchd_job_cancel(job);
@@ -210,7 +218,7 @@ static void test_every_event(void **state)
 		.tls_code = -5,
 	};
 	const struct wire_attempt attempt = {
-		.connection = 1, .remote = "r", .why = "", .status = 200};
+		.connection = 1, .remote = "r", .why = "", .status = 200, .url = "https://b/moved"};
 	uint64_t id;
 
 	id = fetchd_job_id(submit(fixture, FETCHD_DEFAULT, false));
@@ -231,6 +239,7 @@ static void test_every_event(void **state)
 						       .headers = fields,
 						       .header_count = 2,
 						       .content_length = {.set = true, .value = 5},
+						       .url = "https://b/moved",
 						       .connection = {.remote = "192.0.2.1:443",
 								      .tls_version = "",
 								      .tls_cipher = "",
@@ -262,6 +271,8 @@ static void test_every_event(void **state)
 	assert_string_equal(record->events, "APIHBWBTC");
 	assert_string_equal(record->header, "server=x\xff");
 	assert_string_equal(record->remote, "192.0.2.1:443");
+	assert_string_equal(record->url, "https://b/moved");
+	assert_string_equal(record->attempt_url, "https://b/moved");
 	assert_int_equal(record->content_length, 5);
 	assert_int_equal(record->received, 17);
 	assert_memory_equal(record->body, "hello", 5);

@@ -41,6 +41,19 @@ static void test_other_enums(void **state)
 	assert_string_equal(fetchd_priority_name(FETCHD_PRIORITY_LOW), "LOW");
 	assert_int_equal(FETCHD_JOB_BACKOFF, WIRE_JOB_BACKOFF);
 	assert_string_equal(fetchd_job_state_name(FETCHD_JOB_DELIVERING), "DELIVERING");
+#define X(name, number)                               \
+	assert_int_equal(FETCHD_WAIT_##name, number); \
+	assert_string_equal(fetchd_wait_reason_name(FETCHD_WAIT_##name), #name);
+	WAIT_REASON_TABLE(X)
+#undef X
+#define X(name, number)                                     \
+	assert_int_equal(FETCHD_CONNECTION_##name, number); \
+	assert_string_equal(fetchd_connection_state_name(FETCHD_CONNECTION_##name), #name);
+	CONNECTION_STATE_TABLE(X)
+#undef X
+	assert_string_equal(fetchd_wait_reason_name((enum fetchd_wait_reason)6), "UNSPECIFIED");
+	assert_string_equal(fetchd_connection_state_name((enum fetchd_connection_state)6),
+			    "UNSPECIFIED");
 	assert_int_equal(FETCHD_WARNING_RECEIVED_SIZE, WIRE_WARNING_RECEIVED_SIZE);
 	assert_string_equal(fetchd_warning_code_name(FETCHD_WARNING_EXPECTED_SIZE),
 			    "EXPECTED_SIZE");

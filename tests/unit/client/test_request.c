@@ -30,8 +30,36 @@ static void on_list(struct fetchd_connection *connection, int error, const struc
 	assert_int_equal(list->jobs[1].content_length, -1);
 	assert_int_equal(list->jobs[0].content_length, 77);
 	assert_int_equal(list->jobs[0].state, FETCHD_JOB_BACKOFF);
+	assert_int_equal(list->jobs[0].wait.reason, FETCHD_WAIT_RETRY_TIMER);
+	assert_int_equal(list->jobs[0].wait.for_ms, 3);
+	assert_int_equal(list->jobs[0].wait.left_ms, 0);
+	assert_string_equal(list->jobs[0].wait.limit, "job.retry_max");
+	assert_int_equal(list->jobs[0].wait.limit_value, 4);
+	assert_int_equal(list->jobs[1].wait.reason, FETCHD_WAIT_UNSPECIFIED);
+	assert_int_equal(list->jobs[1].wait.left_ms, -1);
+	assert_string_equal(list->jobs[1].wait.limit, "");
 	(void)snprintf(answer->text, sizeof(answer->text), "%s %s", list->jobs[0].method,
 		       list->jobs[0].url);
+}
+
+static void check_connection(const struct fetchd_pool_connection *connection)
+{
+	assert_string_equal(connection->origin, "https://a:443");
+	assert_int_equal(connection->connection, 21);
+	assert_int_equal(connection->state, FETCHD_CONNECTION_DRAINING);
+	assert_int_equal(connection->streams, 22);
+	assert_int_equal(connection->stream_limit, 23);
+	assert_int_equal(connection->carried, 24);
+	assert_int_equal(connection->state_for_ms, 25);
+	assert_int_equal(connection->age_ms, 26);
+	assert_string_equal(connection->remote, "192.0.2.1:443");
+	assert_int_equal(connection->send_window_bytes, 27);
+	assert_int_equal(connection->receive_window_bytes, 28);
+	assert_int_equal(connection->silent_ms, 29);
+	assert_int_equal(connection->ping_ago_ms, 30);
+	assert_int_equal(connection->ping_rtt_us, 31);
+	assert_int_equal(connection->left_ms, 32);
+	assert_string_equal(connection->why, "the server sent GOAWAY");
 }
 
 static void on_stats(struct fetchd_connection *connection, int error,
@@ -52,7 +80,14 @@ static void on_stats(struct fetchd_connection *connection, int error,
 	assert_int_equal(stats->closed[0].reason, FETCHD_CLOSE_TIMEOUT);
 	assert_int_equal(stats->closed[0].count, 9);
 	assert_int_equal(stats->origin_list_count, 1);
+	assert_int_equal(stats->origin_list[0].backoff_ms, 7);
 	(void)snprintf(answer->text, sizeof(answer->text), "%s", stats->origin_list[0].origin);
+	assert_int_equal(stats->connection_list_count, 2);
+	check_connection(&stats->connection_list[0]);
+	assert_int_equal(stats->connection_list[1].ping_ago_ms, -1);
+	assert_int_equal(stats->connection_list[1].ping_rtt_us, -1);
+	assert_int_equal(stats->connection_list[1].left_ms, -1);
+	assert_string_equal(stats->connection_list[1].remote, "");
 }
 
 static void on_pong(struct fetchd_connection *connection, int error, const struct fetchd_pong *pong,
@@ -90,11 +125,36 @@ static void test_answers(void **state)
 		 .url = "https://a/",
 		 .client_name = "",
 		 .waiting_for = "",
-		 .content_length = {.set = true, .value = 77}},
+		 .content_length = {.set = true, .value = 77},
+		 .wait = {.reason = WIRE_WAIT_RETRY_TIMER,
+			  .for_ms = 3,
+			  .left_ms = {.set = true, .value = 0},
+			  .limit = "job.retry_max",
+			  .limit_value = 4}},
 		{.job = 12, .method = "", .url = "", .client_name = "", .waiting_for = ""},
 	};
 	static const struct wire_reason_count closed = {WIRE_CLOSE_TIMEOUT, 9};
-	static const struct wire_origin_info origin = {.origin = "https://a:443"};
+	static const struct wire_origin_info origin = {.origin = "https://a:443",
+						       .backoff_ms = {.set = true, .value = 7}};
+	static const struct wire_pool_connection connections[] = {
+		{.origin = "https://a:443",
+		 .connection = 21,
+		 .state = WIRE_CONNECTION_DRAINING,
+		 .streams = 22,
+		 .stream_limit = 23,
+		 .carried = 24,
+		 .state_for_ms = 25,
+		 .age_ms = 26,
+		 .remote = "192.0.2.1:443",
+		 .send_window = 27,
+		 .receive_window = 28,
+		 .silent_ms = 29,
+		 .ping_ago_ms = {.set = true, .value = 30},
+		 .ping_rtt_us = {.set = true, .value = 31},
+		 .left_ms = {.set = true, .value = 32},
+		 .why = "the server sent GOAWAY"},
+		{.origin = "https://b:443", .state = WIRE_CONNECTION_CONNECTING},
+	};
 	struct answer list = {0}, stats = {0}, ping = {0}, cancel = {0};
 	struct fake_daemon fake;
 	struct fetchd_connection *connection = fake_start(&fake);
@@ -103,7 +163,7 @@ static void test_answers(void **state)
 	(void)state;
 	fake_greet(&fake, connection);
 	assert_int_equal(fetchd_list(connection, 10, 2, on_list, &list), 0);
-	assert_int_equal(fetchd_stats(connection, 3, on_stats, &stats), 0);
+	assert_int_equal(fetchd_stats(connection, 3, 2, on_stats, &stats), 0);
 	assert_int_equal(fetchd_ping(connection, on_pong, &ping), 0);
 	assert_int_equal(fetchd_cancel_job(connection, 99, on_cancel, &cancel), 0);
 	assert_int_equal(fetchd_flush(connection), 0);
@@ -115,6 +175,7 @@ static void test_answers(void **state)
 	wire_client_frame_free(frame);
 	frame = fake_next(&fake);
 	assert_int_equal(frame->stats.origins, 3);
+	assert_int_equal(frame->stats.connections, 2);
 	wire_client_frame_free(frame);
 	assert_int_equal(fake_expect(&fake, WIRE_CLIENT_PING), 3);
 	frame = fake_next(&fake);
@@ -136,7 +197,9 @@ static void test_answers(void **state)
 			  .stats = {.jobs = {.backoff = 5, .closed = &closed, .closed_count = 1},
 				    .pool = {.tls_handshakes = 44},
 				    .origins = &origin,
-				    .origin_count = 1}});
+				    .origin_count = 1,
+				    .connections = connections,
+				    .connection_count = 2}});
 	fake_send(&fake, &(struct wire_server_frame){
 				 .id = 1,
 				 .kind = WIRE_SERVER_LIST,
@@ -162,7 +225,7 @@ static void test_unsupported(void **state)
 	(void)state;
 	fake_greet(&fake, connection);
 	assert_int_equal(fetchd_list(connection, 0, 0, on_list, &answers[0]), 0);
-	assert_int_equal(fetchd_stats(connection, 0, on_stats, &answers[1]), 0);
+	assert_int_equal(fetchd_stats(connection, 0, 0, on_stats, &answers[1]), 0);
 	assert_int_equal(fetchd_ping(connection, on_pong, &answers[2]), 0);
 	assert_int_equal(fetchd_cancel_job(connection, 1, on_cancel, &answers[3]), 0);
 	for (uint64_t id = 1; id <= 4; id++) {
@@ -190,7 +253,7 @@ static void test_lost(void **state)
 	(void)state;
 	fake_greet(&fake, connection);
 	assert_int_equal(fetchd_list(connection, 0, 0, on_list, &answers[0]), 0);
-	assert_int_equal(fetchd_stats(connection, 0, on_stats, &answers[1]), 0);
+	assert_int_equal(fetchd_stats(connection, 0, 0, on_stats, &answers[1]), 0);
 	assert_int_equal(fetchd_ping(connection, on_pong, &answers[2]), 0);
 	assert_int_equal(fetchd_cancel_job(connection, 1, on_cancel, &answers[3]), 0);
 	assert_int_equal(fetchd_flush(connection), 0);

@@ -36,6 +36,8 @@ static void test_every_field(void **state)
 	request.progress_interval_ms = 88;
 	request.replay_forbidden = true;
 	request.retry_allowed = true;
+	request.max_redirects = 9;
+	request.redirect_to_cleartext = true;
 	assert_int_equal(fetchd_submit(connection, &request, NULL, NULL, NULL), 0);
 	assert_int_equal(fetchd_flush(connection), 0);
 
@@ -63,6 +65,9 @@ static void test_every_field(void **state)
 	assert_int_equal(submit->progress_interval_ms, 88);
 	assert_true(submit->replay_forbidden);
 	assert_true(submit->retry_allowed);
+	assert_int_equal(submit->max_redirects, 9);
+	assert_true(submit->redirect_to_cleartext);
+	assert_false(submit->has_upload);
 	wire_client_frame_free(frame);
 	fetchd_close(connection);
 	fake_stop(&fake);
@@ -91,6 +96,9 @@ static void test_defaults_are_absent(void **state)
 	assert_false(frame->submit.total_timeout_ms.set);
 	assert_false(frame->submit.initial_credit.set);
 	assert_false(frame->submit.replay_forbidden);
+	assert_int_equal(frame->submit.max_redirects, 0);
+	assert_false(frame->submit.redirect_to_cleartext);
+	assert_false(frame->submit.has_upload);
 	wire_client_frame_free(frame);
 	fetchd_close(connection);
 	fake_stop(&fake);
@@ -129,6 +137,13 @@ static void test_sizes_of_other_versions(void **state)
 	assert_int_equal(fetchd_submit(connection, &newer.request, NULL, NULL, NULL), 0);
 	newer.future = 1;
 	assert_int_equal(fetchd_submit(connection, &newer.request, NULL, NULL, NULL), -E2BIG);
+
+	/* What lies where this version keeps room is not for it either. */
+	request = (struct fetchd_request)FETCHD_REQUEST_INIT;
+	request.url = "https://example.org/";
+	request.reserved[6] = 1;
+	assert_int_equal(fetchd_submit(connection, &request, NULL, NULL, NULL), -E2BIG);
+	request.reserved[6] = 0;
 
 	/* None at all: forgotten. */
 	request.size = 0;
@@ -191,6 +206,15 @@ static void test_what_cannot_be_sent(void **state)
 	expect_refused(&request, -EMSGSIZE, "65536");
 	request.body_length = SIZE_MAX;
 	expect_refused(&request, -EMSGSIZE, "65536");
+
+	request = good;
+	request.upload = true;
+	assert_int_equal(fetchd_request_check(&request, NULL), 0);
+	request.body = "";
+	expect_refused(&request, -EINVAL, "both");
+	request = good;
+	request.upload_length = 0;
+	expect_refused(&request, -EINVAL, "no upload");
 
 	request = good;
 	request.headers = &field;

@@ -61,6 +61,7 @@ static const struct wire_attempt sample_attempts[] = {
 		.replay_safe = true,
 		.why = "refused before it was processed",
 		.status = 503,
+		.url = "https://www.example.org/there",
 	},
 };
 
@@ -80,7 +81,13 @@ static const struct wire_job_info sample_jobs[] = {
 		.age_ms = 86400000,
 		.waiting_for = "a stream",
 		.attempts = 2,
+		.wait = {.reason = WIRE_WAIT_STREAM_LIMIT,
+			 .for_ms = 3200,
+			 .left_ms = SET(0),
+			 .limit = "SETTINGS_MAX_CONCURRENT_STREAMS",
+			 .limit_value = 100},
 	},
+	{.wait = {.reason = WIRE_WAIT_DNS}},
 	{.job = 0},
 };
 
@@ -96,8 +103,32 @@ static const struct wire_origin_info sample_origins[] = {
 		.connecting = 2,
 		.streams = 3,
 		.waiting = 4,
+		.backoff_ms = SET(0),
 	},
 	{.origin = "http://[::1]:8080"},
+};
+
+static const struct wire_pool_connection sample_connections[] = {
+	{
+		.origin = "https://www.example.org:443",
+		.connection = 4294967296,
+		.state = WIRE_CONNECTION_DRAINING,
+		.state_for_ms = 51,
+		.age_ms = 52,
+		.remote = "[2001:db8::1]:443",
+		.streams = 53,
+		.stream_limit = 54,
+		.carried = 4294967297,
+		.send_window = 55,
+		.receive_window = 56,
+		.silent_ms = 57,
+		.ping_ago_ms = SET(0),
+		.ping_rtt_us = SET(128),
+		.left_ms = SET(16384),
+		.why = "the server sent GOAWAY: NO_ERROR",
+	},
+	{.origin = "http://[::1]:8080", .state = WIRE_CONNECTION_FAILED},
+	{.connection = 0},
 };
 
 static const struct client_sample client_samples[] = {
@@ -130,7 +161,11 @@ static const struct client_sample client_samples[] = {
 		     .initial_credit = SET(65536),
 		     .replay_forbidden = true,
 		     .retry_allowed = true,
-		     .progress_interval_ms = 50}}},
+		     .progress_interval_ms = 50,
+		     .max_redirects = UINT32_MAX,
+		     .redirect_to_cleartext = true,
+		     .has_upload = true,
+		     .upload_length = SET(1099511627776)}}},
 	{"client_submit_zeros",
 	 {.id = 2,
 	  .kind = WIRE_CLIENT_SUBMIT,
@@ -145,6 +180,10 @@ static const struct client_sample client_samples[] = {
 		     .total_timeout_ms = SET(0),
 		     .initial_credit = SET(0)}}},
 	{"client_submit_none", {.id = 1, .kind = WIRE_CLIENT_SUBMIT}},
+	{"client_submit_upload",
+	 {.id = 3,
+	  .kind = WIRE_CLIENT_SUBMIT,
+	  .submit = {.url = "https://localhost/", .method = "POST", .has_upload = true}}},
 	{"client_credit_full", {.id = 5, .kind = WIRE_CLIENT_CREDIT, .credit = {.bytes = 131072}}},
 	{"client_credit_none", {.kind = WIRE_CLIENT_CREDIT}},
 	{"client_cancel", {.id = 6, .kind = WIRE_CLIENT_CANCEL}},
@@ -152,12 +191,18 @@ static const struct client_sample client_samples[] = {
 	{"client_list_full",
 	 {.id = 8, .kind = WIRE_CLIENT_LIST, .list = {.after_job = 99, .limit = 256}}},
 	{"client_list_none", {.id = 8, .kind = WIRE_CLIENT_LIST}},
-	{"client_stats_full", {.id = 9, .kind = WIRE_CLIENT_STATS, .stats = {.origins = 256}}},
+	{"client_stats_full",
+	 {.id = 9, .kind = WIRE_CLIENT_STATS, .stats = {.origins = 256, .connections = 255}}},
 	{"client_stats_none", {.id = 9, .kind = WIRE_CLIENT_STATS}},
 	{"client_ping", {.id = 10, .kind = WIRE_CLIENT_PING}},
 	{"client_cancel_job_full",
 	 {.id = 11, .kind = WIRE_CLIENT_CANCEL_JOB, .cancel_job = {.job = 12345678901}}},
 	{"client_cancel_job_none", {.id = 11, .kind = WIRE_CLIENT_CANCEL_JOB}},
+	{"client_upload_data_full",
+	 {.id = 12,
+	  .kind = WIRE_CLIENT_UPLOAD_DATA,
+	  .upload_data = {.data = BYTES("\x00\xff\x80 piece"), .end = true}}},
+	{"client_upload_data_none", {.id = 12, .kind = WIRE_CLIENT_UPLOAD_DATA}},
 };
 
 static const struct server_sample server_samples[] = {
@@ -192,7 +237,9 @@ static const struct server_sample server_samples[] = {
 				  .certificate_expires = 4102444800,
 				  .reused = true,
 				  .tls_resumed = true},
-		   .content_length = SET(1048576)}}},
+		   .content_length = SET(1048576),
+		   .url = "https://b\xc3\xbc"
+			  "cher.example/moved"}}},
 	{"server_head_none", {.id = 2, .kind = WIRE_SERVER_HEAD}},
 	{"server_body_full",
 	 {.id = 3,
@@ -250,7 +297,7 @@ static const struct server_sample server_samples[] = {
 	{"server_list_full",
 	 {.id = 9,
 	  .kind = WIRE_SERVER_LIST,
-	  .list = {.jobs = sample_jobs, .job_count = 2, .more = true}}},
+	  .list = {.jobs = sample_jobs, .job_count = 3, .more = true}}},
 	{"server_list_none", {.id = 9, .kind = WIRE_SERVER_LIST}},
 	{"server_stats_full",
 	 {.id = 10,
@@ -285,6 +332,8 @@ static const struct server_sample server_samples[] = {
 			     .delivered = 36},
 		    .origins = sample_origins,
 		    .origin_count = 2,
+		    .connections = sample_connections,
+		    .connection_count = 3,
 		    .rss_bytes = 41,
 		    .buffered_bytes = 42,
 		    .budget_bytes = 43}}},
@@ -302,6 +351,9 @@ static const struct server_sample server_samples[] = {
 	{"server_unsupported_full",
 	 {.id = 13, .kind = WIRE_SERVER_UNSUPPORTED, .unsupported = {.field = 24}}},
 	{"server_unsupported_none", {.id = 13, .kind = WIRE_SERVER_UNSUPPORTED}},
+	{"server_upload_credit_full",
+	 {.id = 14, .kind = WIRE_SERVER_UPLOAD_CREDIT, .upload_credit = {.bytes = 65536}}},
+	{"server_upload_credit_none", {.id = 14, .kind = WIRE_SERVER_UPLOAD_CREDIT}},
 };
 
 #define CLIENT_SAMPLE_COUNT (sizeof(client_samples) / sizeof(client_samples[0]))

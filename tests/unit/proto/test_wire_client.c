@@ -179,12 +179,57 @@ static void body_fills_the_frame(void **state)
 	refuse_client(&hostile, "the frame is too long");
 }
 
+/* The largest piece that the library makes, with the longest id, and one byte more than fits. */
+static void upload_data_fills_the_frame(void **state)
+{
+	static uint8_t octets[WIRE_CLIENT_FRAME_MAX];
+	/* id 11 bytes; tags and lengths of UploadData 2 + 3 and of data 1 + 3; end 2 */
+	const size_t room = WIRE_CLIENT_FRAME_MAX - 11 - 5 - 4 - 2;
+	struct wire_client_frame frame = {
+		.id = UINT64_MAX,
+		.kind = WIRE_CLIENT_UPLOAD_DATA,
+		.upload_data = {.data = {.data = octets, .length = room}, .end = true},
+	};
+	struct wire_client_frame *decoded;
+	uint8_t *encoded = NULL;
+	size_t length = 0;
+
+	(void)state;
+	assert_int_equal(wire_client_frame_encode(&frame, &encoded, &length), 0);
+	assert_int_equal(length, 3 + WIRE_CLIENT_FRAME_MAX);
+	hostile.length = 0;
+	hostile_add(&hostile, encoded + 3, length - 3);
+	free(encoded);
+	decoded = take_client(&hostile);
+	assert_int_equal(decoded->kind, WIRE_CLIENT_UPLOAD_DATA);
+	assert_int_equal(decoded->upload_data.data.length, room);
+	assert_true(decoded->upload_data.end);
+	wire_client_frame_free(decoded);
+
+	encoded = NULL;
+	frame.upload_data.data.length++;
+	assert_int_equal(wire_client_frame_encode(&frame, &encoded, &length), -EMSGSIZE);
+	assert_null(encoded);
+
+	/* Nothing at all: no piece, and not the last one. */
+	hostile.length = 0;
+	hostile_field(&hostile, 24, NULL, 0);
+	decoded = take_client(&hostile);
+	assert_int_equal(decoded->kind, WIRE_CLIENT_UPLOAD_DATA);
+	assert_int_equal(decoded->upload_data.data.length, 0);
+	assert_non_null(decoded->upload_data.data.data);
+	assert_false(decoded->upload_data.end);
+	wire_client_frame_free(decoded);
+}
+
 static void absent_and_present_differ(void **state)
 {
 	static const uint8_t body[] = {0x22, 0x00}; /* body: "" */
 	static const uint8_t allowed[] = {0x70, 0x01};
 	static const uint8_t forbidden[] = {0x70, 0x00};
 	static const uint8_t limit[] = {0x28, 0x00}; /* max_size: 0 */
+	static const uint8_t upload[] = {0x82, 0x02, 0x00};
+	static const uint8_t empty_upload[] = {0x82, 0x02, 0x02, 0x08, 0x00};
 	struct wire_client_frame *frame;
 
 	(void)state;
@@ -197,6 +242,9 @@ static void absent_and_present_differ(void **state)
 	assert_false(frame->submit.has_body);
 	assert_false(frame->submit.max_size.set);
 	assert_false(frame->submit.replay_forbidden);
+	assert_int_equal(frame->submit.max_redirects, 0);
+	assert_false(frame->submit.redirect_to_cleartext);
+	assert_false(frame->submit.has_upload);
 	wire_client_frame_free(frame);
 
 	hostile.length = 0;
@@ -212,6 +260,23 @@ static void absent_and_present_differ(void **state)
 	frame = take_client(&hostile);
 	assert_true(frame->submit.max_size.set);
 	assert_int_equal(frame->submit.max_size.value, 0);
+	wire_client_frame_free(frame);
+
+	/* An upload of unknown length, and one that is known to be empty. */
+	hostile.length = 0;
+	hostile_field(&hostile, 4, upload, 3);
+	frame = take_client(&hostile);
+	assert_true(frame->submit.has_upload);
+	assert_false(frame->submit.upload_length.set);
+	assert_false(frame->submit.has_body);
+	wire_client_frame_free(frame);
+
+	hostile.length = 0;
+	hostile_field(&hostile, 4, empty_upload, sizeof(empty_upload));
+	frame = take_client(&hostile);
+	assert_true(frame->submit.has_upload);
+	assert_true(frame->submit.upload_length.set);
+	assert_int_equal(frame->submit.upload_length.value, 0);
 	wire_client_frame_free(frame);
 
 	hostile.length = 0;
@@ -262,12 +327,12 @@ static void unknown_kind_is_named(void **state)
 	wire_client_frame_free(frame);
 
 	hostile_add(&hostile, "\x08\x09", 2);
-	hostile_field(&hostile, 24, "new", 3);
-	hostile_field(&hostile, 25, "newer", 5);
+	hostile_field(&hostile, 25, "new", 3);
+	hostile_field(&hostile, 26, "newer", 5);
 	frame = take_client(&hostile);
 	assert_int_equal(frame->kind, WIRE_CLIENT_UNKNOWN);
 	assert_int_equal(frame->id, 9);
-	assert_int_equal(frame->unknown.field, 24);
+	assert_int_equal(frame->unknown.field, 25);
 	wire_client_frame_free(frame);
 
 	/* Beside a known kind it is no more than a field to ignore. */
@@ -328,6 +393,7 @@ int main(void)
 		cmocka_unit_test(submit_text_limits),
 		cmocka_unit_test(submit_header_limits),
 		cmocka_unit_test(body_fills_the_frame),
+		cmocka_unit_test(upload_data_fills_the_frame),
 		cmocka_unit_test(absent_and_present_differ),
 		cmocka_unit_test(unknown_enum_reads_as_unspecified),
 		cmocka_unit_test(unknown_kind_is_named),

@@ -173,8 +173,8 @@ static void every_golden_file_has_a_sample(void **state)
 /* Every member of both envelopes has a sample. */
 static void every_kind_has_a_sample(void **state)
 {
-	bool client_seen[WIRE_CLIENT_CANCEL_JOB + 1] = {false};
-	bool server_seen[WIRE_SERVER_UNSUPPORTED + 1] = {false};
+	bool client_seen[WIRE_CLIENT_UPLOAD_DATA + 1] = {false};
+	bool server_seen[WIRE_SERVER_UPLOAD_CREDIT + 1] = {false};
 
 	(void)state;
 	for (size_t i = 0; i < CLIENT_SAMPLE_COUNT; i++) {
@@ -183,16 +183,17 @@ static void every_kind_has_a_sample(void **state)
 	for (size_t i = 0; i < SERVER_SAMPLE_COUNT; i++) {
 		server_seen[server_samples[i].frame.kind] = true;
 	}
-	for (size_t i = 1; i <= WIRE_CLIENT_CANCEL_JOB; i++) {
+	for (size_t i = 1; i <= WIRE_CLIENT_UPLOAD_DATA; i++) {
 		assert_true(client_seen[i]);
 	}
-	for (size_t i = 1; i <= WIRE_SERVER_UNSUPPORTED; i++) {
+	for (size_t i = 1; i <= WIRE_SERVER_UPLOAD_CREDIT; i++) {
 		assert_true(server_seen[i]);
 	}
 	/* The envelope has an id and the kinds, nothing else. */
-	assert_int_equal(fetchd__v1__client_frame__descriptor.n_fields, 1 + WIRE_CLIENT_CANCEL_JOB);
+	assert_int_equal(fetchd__v1__client_frame__descriptor.n_fields,
+			 1 + WIRE_CLIENT_UPLOAD_DATA);
 	assert_int_equal(fetchd__v1__server_frame__descriptor.n_fields,
-			 1 + WIRE_SERVER_UNSUPPORTED);
+			 1 + WIRE_SERVER_UPLOAD_CREDIT);
 }
 
 /* ---- hostile variations ---- */

@@ -25,6 +25,8 @@ struct entry {
 #define X(name, number) {#name, number},
 static const struct entry close_reasons[] = {CLOSE_REASON_TABLE(X)};
 static const struct entry failure_codes[] = {FAILURE_CODE_TABLE(X)};
+static const struct entry wait_reasons[] = {WAIT_REASON_TABLE(X)};
+static const struct entry connection_states[] = {CONNECTION_STATE_TABLE(X)};
 #undef X
 
 /* The tables of codes.h, entry by entry; the schema has one more, UNSPECIFIED. */
@@ -62,6 +64,9 @@ static void tables_are_the_schema(void **state)
 	(void)state;
 	check_table(&fetchd__v1__close_reason__descriptor, close_reasons, COUNT(close_reasons));
 	check_table(&fetchd__v1__failure_code__descriptor, failure_codes, COUNT(failure_codes));
+	check_table(&fetchd__v1__wait__reason__descriptor, wait_reasons, COUNT(wait_reasons));
+	check_table(&fetchd__v1__pool_connection__state__descriptor, connection_states,
+		    COUNT(connection_states));
 }
 
 static void names_are_the_schema(void **state)
@@ -77,6 +82,10 @@ static void names_are_the_schema(void **state)
 		    enum wire_warning_code);
 	CHECK_NAMES(fetchd__v1__goodbye__code__descriptor, wire_goodbye_code_name,
 		    enum wire_goodbye_code);
+	CHECK_NAMES(fetchd__v1__wait__reason__descriptor, wire_wait_reason_name,
+		    enum wire_wait_reason);
+	CHECK_NAMES(fetchd__v1__pool_connection__state__descriptor, wire_connection_state_name,
+		    enum wire_connection_state);
 }
 
 int main(void)

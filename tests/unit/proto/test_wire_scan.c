@@ -178,13 +178,13 @@ static void unknown_fields_are_limited(void **state)
 	/* In a message inside. */
 	hostile.length = 0;
 	for (unsigned i = 0; i < WIRE_UNKNOWN_FIELDS_MAX; i++) {
-		hostile_field(&hostile, 32 + i, "x", 1);
+		hostile_field(&hostile, 64 + i, "x", 1);
 	}
 	hostile_wrap(&hostile, 4);
 	wire_client_frame_free(take_client(&hostile));
 	hostile.length = 0;
 	for (unsigned i = 0; i <= WIRE_UNKNOWN_FIELDS_MAX; i++) {
-		hostile_field(&hostile, 32 + i, "x", 1);
+		hostile_field(&hostile, 64 + i, "x", 1);
 	}
 	hostile_wrap(&hostile, 4);
 	refuse_client(&hostile, "too many unknown fields");
@@ -337,10 +337,35 @@ static void dense_frames_fit(void **state)
 	assert_string_equal(server->list.jobs[WIRE_LIST_MAX - 1].url, "");
 	wire_server_frame_free(server);
 
-	fill(0x2a, 2 * WIRE_ORIGINS_MAX); /* StatsReply.origins */
+	hostile.length = 0;
+	for (unsigned i = 0; i < WIRE_LIST_MAX; i++) {
+		hostile_add(&hostile, "\x0a\x02\x7a\x00", 4); /* jobs { wait {} } */
+	}
+	hostile_wrap(&hostile, 13);
+	server = take_server(&hostile);
+	assert_int_equal(server->list.job_count, WIRE_LIST_MAX);
+	assert_int_equal(server->list.jobs[0].wait.reason, WIRE_WAIT_UNSPECIFIED);
+	assert_string_equal(server->list.jobs[WIRE_LIST_MAX - 1].wait.limit, "");
+	wire_server_frame_free(server);
+
+	/* All of a StatsReply's lists at once. */
+	hostile.length = 0;
+	for (unsigned i = 0; i < WIRE_REASONS_MAX; i++) {
+		hostile_add(&hostile, "\x3a\x00", 2); /* closed {} */
+	}
+	hostile_wrap(&hostile, 3);
+	for (unsigned i = 0; i < WIRE_ORIGINS_MAX; i++) {
+		hostile_add(&hostile, "\x2a\x00", 2); /* origins {} */
+	}
+	for (unsigned i = 0; i < WIRE_CONNECTIONS_MAX; i++) {
+		hostile_add(&hostile, "\x4a\x00", 2); /* connections {} */
+	}
 	hostile_wrap(&hostile, 14);
 	server = take_server(&hostile);
+	assert_int_equal(server->stats.jobs.closed_count, WIRE_REASONS_MAX);
 	assert_int_equal(server->stats.origin_count, WIRE_ORIGINS_MAX);
+	assert_int_equal(server->stats.connection_count, WIRE_CONNECTIONS_MAX);
+	assert_string_equal(server->stats.connections[WIRE_CONNECTIONS_MAX - 1].why, "");
 	wire_server_frame_free(server);
 }
 

@@ -62,6 +62,10 @@ static void counts_are_limited(void **state)
 	hostile_wrap(&hostile, 14);
 	refuse_server(&hostile, "StatsReply.origins: more than 256");
 
+	repeat(9, WIRE_CONNECTIONS_MAX + 1);
+	hostile_wrap(&hostile, 14);
+	refuse_server(&hostile, "StatsReply.connections: more than 256");
+
 	repeat(2, 1);
 	hostile_wrap(&hostile, 5);
 	refuse_server(&hostile, "headers: a name is empty");
@@ -73,6 +77,7 @@ static void counts_are_limited(void **state)
 static void texts_are_limited(void **state)
 {
 	char *text = long_text('t', WIRE_LIST_URL_MAX + 1);
+	struct wire_server_frame *frame;
 
 	(void)state;
 	hostile.length = 0;
@@ -100,6 +105,32 @@ static void texts_are_limited(void **state)
 	hostile_wrap(&hostile, 1);
 	hostile_wrap(&hostile, 13);
 	refuse_server(&hostile, "JobInfo.url: longer than 512 bytes");
+
+	hostile.length = 0;
+	hostile_field(&hostile, 9, text, WIRE_LIST_URL_MAX);
+	hostile_wrap(&hostile, 3);
+	hostile_wrap(&hostile, 7);
+	frame = take_server(&hostile);
+	assert_int_equal(strlen(frame->closed.attempts[0].url), WIRE_LIST_URL_MAX);
+	wire_server_frame_free(frame);
+	hostile.length = 0;
+	hostile_field(&hostile, 9, text, WIRE_LIST_URL_MAX + 1);
+	hostile_wrap(&hostile, 3);
+	hostile_wrap(&hostile, 7);
+	refuse_server(&hostile, "Attempt.url: longer than 512 bytes");
+
+	hostile.length = 0;
+	hostile_field(&hostile, 16, text, WIRE_TEXT_MAX);
+	hostile_wrap(&hostile, 9);
+	hostile_wrap(&hostile, 14);
+	frame = take_server(&hostile);
+	assert_int_equal(strlen(frame->stats.connections[0].why), WIRE_TEXT_MAX);
+	wire_server_frame_free(frame);
+	hostile.length = 0;
+	hostile_field(&hostile, 16, text, WIRE_TEXT_MAX + 1);
+	hostile_wrap(&hostile, 9);
+	hostile_wrap(&hostile, 14);
+	refuse_server(&hostile, "PoolConnection.why: longer than 256 bytes");
 	free(text);
 }
 
@@ -116,6 +147,35 @@ static void absent_parts_read_as_empty(void **state)
 	assert_string_equal(frame->head.connection.tls_cipher, "");
 	assert_string_equal(frame->head.connection.certificate_subject, "");
 	assert_false(frame->head.content_length.set);
+	assert_string_equal(frame->head.url, "");
+	wire_server_frame_free(frame);
+
+	repeat(3, 1); /* Closed.attempts */
+	hostile_wrap(&hostile, 7);
+	frame = take_server(&hostile);
+	assert_string_equal(frame->closed.attempts[0].url, "");
+	wire_server_frame_free(frame);
+
+	repeat(1, 1); /* ListReply.jobs */
+	hostile_wrap(&hostile, 13);
+	frame = take_server(&hostile);
+	assert_int_equal(frame->list.jobs[0].wait.reason, WIRE_WAIT_UNSPECIFIED);
+	assert_string_equal(frame->list.jobs[0].wait.limit, "");
+	assert_false(frame->list.jobs[0].wait.left_ms.set);
+	wire_server_frame_free(frame);
+
+	repeat(9, 1); /* StatsReply.connections */
+	hostile_field(&hostile, 5, NULL, 0);
+	hostile_wrap(&hostile, 14);
+	frame = take_server(&hostile);
+	assert_int_equal(frame->stats.connection_count, 1);
+	assert_int_equal(frame->stats.connections[0].state, WIRE_CONNECTION_UNSPECIFIED);
+	assert_string_equal(frame->stats.connections[0].origin, "");
+	assert_string_equal(frame->stats.connections[0].remote, "");
+	assert_string_equal(frame->stats.connections[0].why, "");
+	assert_false(frame->stats.connections[0].ping_ago_ms.set);
+	assert_false(frame->stats.connections[0].left_ms.set);
+	assert_false(frame->stats.origins[0].backoff_ms.set);
 	wire_server_frame_free(frame);
 
 	repeat(9, 1);
@@ -190,6 +250,24 @@ static void unknown_enums_read_as_unspecified(void **state)
 	assert_int_equal(frame->list.jobs[0].state, WIRE_JOB_UNSPECIFIED);
 	assert_int_equal(frame->list.jobs[0].priority, WIRE_PRIORITY_UNSPECIFIED);
 	wire_server_frame_free(frame);
+
+	/* A newer daemon's reason for waiting, and one that is kept. */
+	for (unsigned i = 0; i < 2; i++) {
+		hostile.length = 0;
+		hostile_field(&hostile, 15, i == 0 ? "\x08\x63\x10\x07" : "\x08\x06\x10\x07", 4);
+		hostile_wrap(&hostile, 1);
+		hostile_wrap(&hostile, 13);
+		frame = take_server(&hostile);
+		assert_int_equal(frame->list.jobs[0].wait.reason, WIRE_WAIT_UNSPECIFIED);
+		assert_int_equal(frame->list.jobs[0].wait.for_ms, 7);
+		wire_server_frame_free(frame);
+	}
+	hostile.length = 0;
+	hostile_field(&hostile, 9, "\x18\x63", 2);
+	hostile_wrap(&hostile, 14);
+	frame = take_server(&hostile);
+	assert_int_equal(frame->stats.connections[0].state, WIRE_CONNECTION_UNSPECIFIED);
+	wire_server_frame_free(frame);
 }
 
 /* Encodes and puts the frame, without its length prefix, where decoding takes it from. */
@@ -259,13 +337,15 @@ static void texts_are_made_fit(void **state)
 
 static void foreign_texts_do_not_end_the_conversation(void **state)
 {
-	const struct wire_attempt attempt = {.remote = "\xff", .why = "\xff"};
 	char *url = long_text('u', WIRE_URL_MAX);
+	const struct wire_attempt attempt = {.remote = "\xff", .why = "\xff", .url = url};
+	const struct wire_pool_connection connection = {
+		.origin = "\xff", .remote = "\xff", .why = url};
 	const struct wire_job_info job = {
 		.method = "\xff", .url = url, .client_name = "\xff", .waiting_for = "\xff"};
 	struct wire_server_frame frame = {
 		.kind = WIRE_SERVER_HEAD,
-		.head = {.connection = {.certificate_subject = "O=Caf\xe9"}},
+		.head = {.connection = {.certificate_subject = "O=Caf\xe9"}, .url = "\xff"},
 	};
 	struct wire_server_frame *decoded;
 
@@ -273,6 +353,7 @@ static void foreign_texts_do_not_end_the_conversation(void **state)
 	encode(&frame);
 	decoded = take_server(&hostile);
 	assert_string_equal(decoded->head.connection.certificate_subject, "O=Caf?");
+	assert_string_equal(decoded->head.url, "?");
 	wire_server_frame_free(decoded);
 
 	frame = (struct wire_server_frame){
@@ -282,6 +363,7 @@ static void foreign_texts_do_not_end_the_conversation(void **state)
 	encode(&frame);
 	decoded = take_server(&hostile);
 	assert_string_equal(decoded->closed.attempts[0].why, "?");
+	assert_int_equal(strlen(decoded->closed.attempts[0].url), WIRE_LIST_URL_MAX);
 	wire_server_frame_free(decoded);
 
 	frame = (struct wire_server_frame){
@@ -292,6 +374,16 @@ static void foreign_texts_do_not_end_the_conversation(void **state)
 	decoded = take_server(&hostile);
 	assert_string_equal(decoded->list.jobs[0].client_name, "?");
 	assert_int_equal(strlen(decoded->list.jobs[0].url), WIRE_LIST_URL_MAX);
+	wire_server_frame_free(decoded);
+
+	frame = (struct wire_server_frame){
+		.kind = WIRE_SERVER_STATS,
+		.stats = {.connections = &connection, .connection_count = 1},
+	};
+	encode(&frame);
+	decoded = take_server(&hostile);
+	assert_string_equal(decoded->stats.connections[0].origin, "?");
+	assert_int_equal(strlen(decoded->stats.connections[0].why), WIRE_TEXT_MAX);
 	wire_server_frame_free(decoded);
 	free(url);
 }

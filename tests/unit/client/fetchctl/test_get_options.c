@@ -80,6 +80,33 @@ static void test_everything(void **state)
 	get_options_fini(&options);
 }
 
+static void test_redirects(void **state)
+{
+	struct get_options options;
+	int code = -1;
+
+	(void)state;
+	assert_int_equal(PARSE("https://a/"), 0);
+	assert_int_equal(options.request.max_redirects, 0);
+	get_options_fini(&options);
+	assert_int_equal(PARSE("-L", "https://a/"), 0);
+	assert_int_equal(options.request.max_redirects, 10);
+	assert_false(options.request.redirect_to_cleartext);
+	get_options_fini(&options);
+	assert_int_equal(
+		PARSE("--max-redirs", "3", "--redirect-to-cleartext", "--location", "https://a/"),
+		0);
+	assert_int_equal(options.request.max_redirects, 3);
+	assert_true(options.request.redirect_to_cleartext);
+	get_options_fini(&options);
+	assert_int_equal(PARSE("-L", "--max-redirs", "0", "https://a/"), 0);
+	assert_int_equal(options.request.max_redirects, 0);
+	get_options_fini(&options);
+	assert_int_equal(PARSE("-L", "--max-redirs", "4294967295", "https://a/"), 0);
+	assert_true(options.request.max_redirects == UINT32_MAX);
+	get_options_fini(&options);
+}
+
 static void test_data(void **state)
 {
 	struct get_options options;
@@ -102,9 +129,55 @@ static void test_data(void **state)
 	assert_int_equal(options.request.header_count, 1);
 	get_options_fini(&options);
 
-	assert_int_equal(PARSE("-d", "@/dev/zero", "https://a/"), 1);
-	assert_int_equal(code, EXIT_CODE_USAGE);
 	assert_int_equal(PARSE("-d", "@/nonexistent/file", "https://a/"), 1);
+	assert_int_equal(code, EXIT_CODE_OUTPUT);
+}
+
+static void test_uploads(void **state)
+{
+	/* One argument has at most this many bytes here; eight of them do not fit a frame. */
+	static char text[8001];
+	struct get_options options;
+	int code = -1;
+
+	(void)state;
+	/* Known to be too large for its request: sent behind it. */
+	memset(text, 'x', sizeof(text) - 1);
+	assert_int_equal(PARSE("-d", text, "-d", text, "-d", text, "-d", text, "-d", text, "-d",
+			       text, "-d", text, "-d", text, "-d", text, "https://a/",
+			       "https://b/"),
+			 0);
+	assert_null(options.request.body);
+	assert_true(options.request.upload);
+	assert_int_equal(options.request.upload_length, 9 * 8000 + 8);
+	assert_int_equal(options.body.length, 9 * 8000 + 8);
+	assert_string_equal(options.request.method, "POST");
+	get_options_fini(&options);
+
+	/* Without an end: not known. */
+	assert_int_equal(PARSE("-d", "@/dev/zero", "https://a/"), 0);
+	assert_null(options.request.body);
+	assert_true(options.request.upload);
+	assert_true(options.request.upload_length == FETCHD_DEFAULT);
+	assert_true(options.body.length > BODY_READ_AHEAD_BYTES);
+	get_options_fini(&options);
+	assert_int_equal(PARSE("-T", "/dev/zero", "https://a/"), 0);
+	assert_true(options.request.upload);
+	assert_string_equal(options.request.method, "PUT");
+	assert_int_equal(options.request.header_count, 0);
+	assert_int_equal(options.body.length, 0);
+	get_options_fini(&options);
+
+	/* Small: with the request, so that it can be sent again. */
+	assert_int_equal(PARSE("-T", "/proc/self/stat", "-X", "POST", "https://a/", "https://b/"),
+			 0);
+	assert_false(options.request.upload);
+	assert_non_null(options.request.body);
+	assert_true(options.request.body_length > 0);
+	assert_string_equal(options.request.method, "POST");
+	get_options_fini(&options);
+
+	assert_int_equal(PARSE("-T", "/nonexistent/file", "https://a/"), 1);
 	assert_int_equal(code, EXIT_CODE_OUTPUT);
 }
 
@@ -162,6 +235,17 @@ static void test_errors(void **state)
 	BAD("--priority", "highest", "https://a/");
 	BAD("--parallel", "0", "https://a/");
 	BAD("--parallel", "10001", "https://a/");
+	BAD("-L", "--max-redirs", "4294967296", "https://a/");
+	BAD("-L", "--max-redirs", "-1", "https://a/");
+	BAD("--max-redirs", "5", "https://a/");
+	BAD("-T", "/dev/null", "-T", "/dev/null", "https://a/");
+	BAD("-T", "/dev/null", "-d", "x", "https://a/");
+	BAD("-d", "x", "-T", "/dev/null", "https://a/");
+	BAD("-T", "/dev/zero", "https://a/", "https://b/");
+	BAD("-d", "@/dev/zero", "https://a/", "https://b/");
+	BAD("-d", "@/dev/zero", "-d", "more", "https://a/");
+	BAD("-d", "before", "-d", "@/dev/zero", "https://a/");
+	BAD("--redirect-to-cleartext", "https://a/");
 	BAD("-H", "no colon", "https://a/");
 	BAD("-H", ": no name", "https://a/");
 	BAD("-O", "https://a/");
@@ -222,9 +306,10 @@ static void test_man_page(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults), cmocka_unit_test(test_everything),
-		cmocka_unit_test(test_data),     cmocka_unit_test(test_targets),
-		cmocka_unit_test(test_errors),   cmocka_unit_test(test_man_page),
+		cmocka_unit_test(test_defaults),  cmocka_unit_test(test_everything),
+		cmocka_unit_test(test_redirects), cmocka_unit_test(test_data),
+		cmocka_unit_test(test_uploads),   cmocka_unit_test(test_targets),
+		cmocka_unit_test(test_errors),    cmocka_unit_test(test_man_page),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,15 @@ static void on_body(struct fetchd_job *job, uint64_t offset, const void *data, s
 	fetchd_job_stop(job);
 }
 
+static void on_upload(struct fetchd_job *job, uint64_t room_bytes, void *user)
+{
+	ssize_t r = fetchd_job_upload(job, "some", 4, true);
+
+	(void)user;
+	assert_true(room_bytes >= 4);
+	assert_true(r == 4 || r == -ENOMEM);
+}
+
 static void on_closed(struct fetchd_job *job, const struct fetchd_closed *closed, void *user)
 {
 	struct tally *tally = user;
@@ -102,6 +111,7 @@ static const struct fetchd_job_callbacks callbacks = {
 	.size = sizeof(callbacks),
 	.on_head = on_head,
 	.on_body = on_body,
+	.on_upload = on_upload,
 	.on_closed = on_closed,
 };
 
@@ -113,12 +123,16 @@ static void answer(struct fake_daemon *fake, const struct tally *tally)
 	static const struct wire_job_info job = {
 		.method = "", .url = "", .client_name = "", .waiting_for = ""};
 	static const struct wire_origin_info origin = {.origin = "o"};
+	static const struct wire_pool_connection connection = {.origin = "o"};
 	static char body[700];
 	uint64_t id = 1;
 
 	fake_hello(fake);
 	for (int i = 0; i < tally->taken; i++, id++) {
 		fake_accept(fake, id, id);
+		fake_send(fake, &(struct wire_server_frame){.id = id,
+							    .kind = WIRE_SERVER_UPLOAD_CREDIT,
+							    .upload_credit = {.bytes = 100}});
 		fake_send(fake, &(struct wire_server_frame){
 					.id = id,
 					.kind = WIRE_SERVER_HEAD,
@@ -139,10 +153,12 @@ static void answer(struct fake_daemon *fake, const struct tally *tally)
 						      .list = {.jobs = &job, .job_count = 1}});
 	}
 	if (tally->asked > 1) {
-		fake_send(fake, &(struct wire_server_frame){
-					.id = id,
-					.kind = WIRE_SERVER_STATS,
-					.stats = {.origins = &origin, .origin_count = 1}});
+		fake_send(fake, &(struct wire_server_frame){.id = id,
+							    .kind = WIRE_SERVER_STATS,
+							    .stats = {.origins = &origin,
+								      .origin_count = 1,
+								      .connections = &connection,
+								      .connection_count = 1}});
 	}
 }
 
@@ -159,6 +175,7 @@ static bool converse(size_t number)
 	request.url = "https://example.org/";
 	request.headers = &header;
 	request.header_count = 1;
+	request.upload = true;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	memset(&fake, 0, sizeof(fake));
 	fake.fd = fds[1];
@@ -177,7 +194,7 @@ static bool converse(size_t number)
 		/* One kind after the other, so that the daemon knows which ids there are. */
 		tally.asked += fetchd_list(connection, 0, 0, on_list, &tally) == 0;
 		if (tally.asked == 1) {
-			tally.asked += fetchd_stats(connection, 1, on_stats, &tally) == 0;
+			tally.asked += fetchd_stats(connection, 1, 1, on_stats, &tally) == 0;
 		}
 		armed = false;
 		answer(&fake, &tally);
