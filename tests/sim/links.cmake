@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+# Fails if the program reaches for the real world: real sockets, clocks, names, TLS, event loops.
+execute_process(COMMAND ${NM} ${PROGRAM} OUTPUT_VARIABLE symbols RESULT_VARIABLE status)
+if(NOT status EQUAL 0)
+	message(FATAL_ERROR "nm ${PROGRAM}: ${status}")
+endif()
+set(real "ev_[a-z_]+|ares_[a-z_]+|gnutls_[a-z0-9_]+|socket|connect|accept4?|recv|recvmsg|send|sendmsg|getsockopt|setsockopt")
+string(APPEND real "|epoll_[a-z0-9_]+|getaddrinfo|getrandom|time|gettimeofday|nanosleep|sleep|usleep")
+string(REGEX MATCHALL " U (${real})(@[A-Za-z0-9_.]+)?\n" found "${symbols}")
+if(found)
+	message(FATAL_ERROR "it uses ${found}")
+endif()
+foreach(name dial_start dns_lookup_start tls_handshake_start loop_run_once tcp_channel_new job_submit)
+	if(NOT symbols MATCHES " [Tt] ${name}\n")
+		message(FATAL_ERROR "${name} is not in it")
+	endif()
+endforeach()
