@@ -124,7 +124,7 @@ def test_hello_answer(daemon):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_64_kib_of_garbage(daemon, witness, seed):
+def test_garbage_of_64_kib(daemon, witness, seed):
     """After a good hello, and instead of one."""
     garbage = [os.urandom(65_536), b"\xff" * 65_536, b"\0" * 65_536, framed(b"\x2a\x00" * 32_000)][seed]
     for greet in (True, False):
