@@ -29,7 +29,8 @@ struct stream {
 	void *ctx;
 	struct stream *prev, *next;           /* in connection::streams, while connection is set */
 	struct stream *turn_prev, *turn_next; /* in connection::had_turn, while awaits_turn */
-	uint64_t turn;                        /* the next in which it may send of its body */
+	uint64_t turn;                        /* the last in which it sent of its body */
+	uint32_t turn_used;                   /* how many bytes */
 	uint32_t id;
 	uint32_t window; /* what it may hold at most: its share of the memory budget */
 	struct bytes buffer;

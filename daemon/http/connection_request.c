@@ -5,7 +5,7 @@
  *
  * nghttp2 would send one body to its end before the next: under SETTINGS_NO_RFC7540_PRIORITIES a
  * client's streams go in the order in which they were made. So bodies take turns here: one that has
- * sent a frame has nothing to give until all others have had their turn.
+ * sent TURN_BYTES has nothing to give until all others that can go on have had their turn.
  */
 #include "http/connection_internal.h"
 #include "http/upload.h"
@@ -17,6 +17,7 @@
 #include <utlist.h>
 
 #define FRAME_HEAD 9u
+#define TURN_BYTES 16384u /* a DATA frame, as nghttp2 makes them */
 
 /* ---- the body ---- */
 
@@ -62,17 +63,24 @@ static ssize_t read_request_body(nghttp2_session *session, int32_t id, uint8_t *
 	if (request->upload && !upload_has(request->upload, stream->request_body_sent)) {
 		return NGHTTP2_ERR_DEFERRED; /* until connection_request_more() */
 	}
-	if (stream->turn > stream->connection->turn) {
+	if (stream->turn != stream->connection->turn) {
+		stream->turn = stream->connection->turn;
+		stream->turn_used = 0;
+	}
+	if (stream->turn_used == TURN_BYTES) {
 		await_turn(stream);
 		return NGHTTP2_ERR_DEFERRED; /* until connection_request_next_turn() */
 	}
-	stream->turn = stream->connection->turn + 1;
+	if (size > TURN_BYTES - stream->turn_used) {
+		size = TURN_BYTES - stream->turn_used;
+	}
 	if (request->upload) {
 		size = upload_read(request->upload, stream->request_body_sent, buffer, size, &end);
 	} else {
 		size = read_inline(request, stream->request_body_sent, buffer, size, &end);
 	}
 	stream->request_body_sent += size;
+	stream->turn_used += (uint32_t)size;
 	if (end) {
 		*data_flags |= NGHTTP2_DATA_FLAG_EOF;
 	}

@@ -284,12 +284,11 @@ static void on_failed(void *ctx, struct connection *connection, const struct fai
 {
 	struct pool_connection *entry = ctx;
 	struct origin *origin = entry->origin;
-	const struct pool_connection *other = NULL;
+	struct origin_counts counts;
 
 	(void)connection;
-	DL_FOREACH (origin->connections, other) {
-		entry->beside |= other != entry && other->state == CONNECTION_OPEN;
-	}
+	origin_count(origin, &counts); /* as who waits counts them: none that is used up */
+	entry->beside = counts.open > 0;
 	if (entry->beside) {
 		pause_origin(entry, BESIDE_PAUSE_MS);
 		fail_or_forget(entry, failure->links[0].text);

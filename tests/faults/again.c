@@ -2,15 +2,17 @@
 /*
  * Runs the tests of a unit test program again and again while allocations of the code under test
  * fail, and looks for what must not happen even then: a crash, a sanitizer's report, a broken
- * assertion of that code, a leak, an endless loop. That a test fails is no fault: it was not written
- * for this. So each run is a process of its own and ends at the first assertion of the test that
- * does not hold, before a test that has come off its way can do harm; one that waits for what will
- * not come is ended; and a null pointer in the test's own code, or handed in by it, is no finding.
+ * assertion of that code, a leak, an endless loop. That a test fails is no fault: it was not
+ * written for this. So each run is a process of its own and ends at the first assertion of the test
+ * that does not hold, before a test that has come off its way can do harm; one that waits for what
+ * will not come is ended; and a null pointer in the test's own code, or handed in by it, is no
+ * finding.
  *
- * It takes the place of cmocka's runner in the test programs' objects, which are not compiled again.
+ * It takes the place of cmocka's runner in the test programs' objects, which are not compiled
+ * again.
  *
  * Environment:
- *     FETCHD_FAULTS_SECONDS=N                  how long to go on (default: 4; 0: until all is done)
+ *     FETCHD_FAULTS_SECONDS=N                  how long to go on (default: 2; 0: until all is done)
  *     FETCHD_FAULTS=TEST:FIRST:EVERY[:setup]   one run, in this process: for a debugger
  *     FETCHD_FAULTS_STALLS=1                   shows where runs waited that were ended for that
  */
@@ -43,7 +45,7 @@
 #include <unistd.h>
 
 #define RUNS_AT_ONCE 8u
-#define SECONDS_DEFAULT 4u
+#define SECONDS_DEFAULT 2u
 /* A process that has neither run nor wanted to for so long waits for what does not come. */
 #define STALL_MS 250u
 /* One that still runs by then does not end. If it has hardly slept, that is a fault. */
@@ -638,7 +640,8 @@ int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *te
 		try_all(subjects, found,
 			seconds > 0 ? now_ms() + (uint64_t)seconds * 1000 : UINT64_MAX);
 		free(subjects);
-		printf("%zu tests: %lu runs with failing allocations, in %lu of them the test failed, "
+		printf("%zu tests: %lu runs with failing allocations, in %lu of them the test "
+		       "failed, "
 		       "%lu waited in vain, %lu findings\n",
 		       count, tally.runs, tally.failed, tally.stalled, tally.findings);
 		result = tally.findings > 0;

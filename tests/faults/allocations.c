@@ -131,9 +131,8 @@ char *faulty_strndup(const char *text, size_t size)
 	return allocation_fails() ? NULL : strndup(text, size);
 }
 
-__attribute__((format(printf, 2, 0))) static int faulty_vasprintf(char **ret_text,
-								  const char *format,
-								  va_list arguments)
+__attribute__((format(printf, 2, 0))) static int
+faulty_vasprintf(char **ret_text, const char *format, va_list arguments)
 {
 	/* The manual leaves the pointer undefined after a failure. */
 	static char undefined[1];

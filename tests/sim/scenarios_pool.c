@@ -234,15 +234,12 @@ static void test_38_cancelled_while_connecting(void **state)
 	assert_int_equal(a->count, 0);
 }
 
-/* A server that closes each connection after two requests is known for it; the last request that a
- * connection takes makes it busy all the same. */
-static void test_08_the_last_stream_of_a_habit_is_not_idle(void **state)
+/* A server that closes each connection after two requests, until that is known. The third
+ * connection is open then and has carried one. */
+static struct sim_server *serve_two_at_a_time(void)
 {
 	struct sim_server *a = serve("a.test", "192.0.2.1");
-	struct client *last = NULL;
 
-	(void)state;
-	world.env->settings.idle_timeout_ms = 1000;
 	(void)fetch("https://a.test/");
 	for (unsigned i = 0; i < 2; i++) {
 		at(sim_now_ms() + 36);
@@ -261,7 +258,19 @@ static void test_08_the_last_stream_of_a_habit_is_not_idle(void **state)
 	peer_answer(request_of(a, 2, 0), 0);
 	at(sim_now_ms() + 100);
 	assert_int_equal(world.metrics.jobs_closed[CLOSE_ENDED], 5);
-	last = fetch("https://a.test/");
+	return a;
+}
+
+/* The last request that such a connection takes makes it busy all the same. */
+static void test_08_the_last_stream_of_a_habit_is_not_idle(void **state)
+{
+	struct sim_server *a = NULL;
+	struct client *last = NULL;
+
+	(void)state;
+	world.env->settings.idle_timeout_ms = 1000;
+	a = serve_two_at_a_time();
+	last = hold("https://a.test/");
 	at(sim_now_ms() + 5000);
 	/* It has been idle once, but is not any more. */
 	assert_false(peer_of(a, 2)->goaway);
@@ -270,6 +279,27 @@ static void test_08_the_last_stream_of_a_habit_is_not_idle(void **state)
 	at(sim_now_ms() + 100);
 	assert_int_equal(last->reason, CLOSE_ENDED);
 	assert_true(peer_of(a, 2)->goaway);
+}
+
+/* Connections that take no more are none to wait for: who waits for a dial is told that it failed.
+ */
+static void test_06_a_dial_that_fails_beside_used_up_connections(void **state)
+{
+	struct sim_server *a = serve_two_at_a_time();
+	struct client *job = NULL;
+	uint64_t ms = 0;
+	unsigned attempts = 0;
+
+	(void)state;
+	(void)hold("https://a.test/");
+	ms = sim_now_ms() + 100;
+	at(ms);
+	a->connect = SIM_REFUSE;
+	attempts = a->attempts;
+	job = fetch("https://a.test/");
+	at(ms + 11);
+	assert_int_equal(a->attempts, attempts + 1);
+	expect_closed(job, ms + 11, CLOSE_CONNECT_FAILED, FAIL_CONNECT_REFUSED);
 }
 
 /* memory.body_budget: streams in flight times their window; one always goes. */
@@ -352,6 +382,7 @@ int main(void)
 		SCENARIO(test_08_a_lost_place_goes_to_who_has_waited),
 		SCENARIO(test_38_cancelled_while_connecting),
 		SCENARIO(test_08_the_last_stream_of_a_habit_is_not_idle),
+		SCENARIO(test_06_a_dial_that_fails_beside_used_up_connections),
 		SCENARIO(test_05_the_memory_budget_in_turns),
 		SCENARIO(test_04_origins_at_their_ceiling),
 		SCENARIO(test_09_a_client_that_takes_nothing),

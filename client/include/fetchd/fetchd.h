@@ -411,8 +411,8 @@ struct fetchd_request {
 	/* Credit is returned by fetchd_job_credit() alone. */
 	bool manual_credit;
 	/* The request's body comes in pieces, by fetchd_job_upload(); `body` is NULL then. Such a
-	 * request is sent a second time (replay, retry, a redirection with its body) only while the
-	 * daemon has taken none of them. */
+	 * request is sent a second time (replay, retry, a redirection with its body) only as long as
+	 * all of it that was given fits the daemon's buffer. */
 	bool upload;
 	unsigned char reserved[7]; /* 0 */
 };

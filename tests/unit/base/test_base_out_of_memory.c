@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every allocation of what is in base/ fails once: an error, nothing half-done, nothing left behind.
+ * Every allocation of what is in base/ fails once: an error, nothing half-done, nothing left
+ * behind.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -76,8 +77,7 @@ static void bytes(void **state)
 
 static void charge_some(void *ctx)
 {
-	static const uint64_t limits[ACCOUNT_SLOTS] = {[ACCOUNT_PEERS] = 100,
-						       [ACCOUNT_JOBS] = 100};
+	static const uint64_t limits[ACCOUNT_SLOTS] = {[ACCOUNT_PEERS] = 100, [ACCOUNT_JOBS] = 100};
 	struct accounts *accounts = accounts_new(limits);
 	struct account_charge charges[20];
 	unsigned failures = 0;

@@ -27,10 +27,10 @@ static void ids_only_grow(void **state)
 static void naming_a_job(void **state)
 {
 	static const enum wire_client_kind kinds[] = {WIRE_CLIENT_CREDIT, WIRE_CLIENT_CANCEL,
-						      WIRE_CLIENT_STOP};
+						      WIRE_CLIENT_STOP, WIRE_CLIENT_UPLOAD_DATA};
 
 	(void)state;
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 4; i++) {
 		struct talker *talker = talker_open();
 
 		/* One that has ended is fine: events cross. So is one that was denied. */

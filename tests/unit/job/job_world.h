@@ -40,6 +40,9 @@ struct client {
 	char url[JOB_ATTEMPT_URL_MAX + 1]; /* of the head */
 	char trailer[64];
 	uint64_t taken, taken_at_head, taken_at_trailers;
+	uint64_t granted;          /* of its upload */
+	unsigned grants;           /* in how many pieces */
+	uint64_t uploaded;         /* given to the job */
 	enum job_state states[64]; /* as Progress told */
 	unsigned state_count;
 	enum close_reason reason;
@@ -223,6 +226,16 @@ static inline void sink_progress(void *ctx)
 	}
 }
 
+static inline void sink_upload_credit(void *ctx, uint64_t bytes)
+{
+	struct client *client = ctx;
+
+	assert_true(client->job && !client->closed && bytes > 0);
+	client->granted += bytes;
+	client->grants++;
+	assert_true(client->granted - client->uploaded <= world.config->ipc.upload_buffer);
+}
+
 static inline void sink_closed(void *ctx, const struct job_result *result)
 {
 	struct client *client = ctx;
@@ -261,6 +274,7 @@ static const struct job_sink_ops sink_ops = {
 	.trailers = sink_trailers,
 	.warning = sink_warning,
 	.progress = sink_progress,
+	.upload_credit = sink_upload_credit,
 	.closed = sink_closed,
 };
 

@@ -14,8 +14,9 @@
 
 static const char *const texts[] = {
 	"http://example.org",
-	"https://b\xc3\xbc"
-	"cher.example:8443/a/../b?c=d#e",
+	"https://xn--bcher-kva.example:8443/a/../b?c=d#e",
+	("https://b\xc3\xbc"
+	 "cher.example/"),
 	"https://[2001:db8::1]/x",
 	"http://192.0.2.1:81/?",
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every allocation that coding and framing do fails once: -ENOMEM, nothing is handed out, nothing is
- * left behind.
+ * Every allocation that coding and framing do fails once: -ENOMEM, nothing is handed out, nothing
+ * is left behind.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -115,8 +115,7 @@ static void frames_of_clients(void **state)
 	for (size_t i = 0; i < CLIENT_SAMPLE_COUNT; i++) {
 		struct encoded whole, frame;
 
-		failures += allocations_walk(encode_client,
-					     (void *)(uintptr_t)&client_samples[i]);
+		failures += allocations_walk(encode_client, (void *)(uintptr_t)&client_samples[i]);
 		assert_int_equal(wire_client_frame_encode(&client_samples[i].frame, &whole.data,
 							  &whole.length),
 				 0);
@@ -136,8 +135,7 @@ static void frames_of_daemons(void **state)
 	for (size_t i = 0; i < SERVER_SAMPLE_COUNT; i++) {
 		struct encoded whole, frame;
 
-		failures += allocations_walk(encode_server,
-					     (void *)(uintptr_t)&server_samples[i]);
+		failures += allocations_walk(encode_server, (void *)(uintptr_t)&server_samples[i]);
 		assert_int_equal(wire_server_frame_encode(&server_samples[i].frame, &whole.data,
 							  &whole.length),
 				 0);

@@ -222,16 +222,21 @@ static ssize_t select_padding(nghttp2_session *session, const nghttp2_frame *fra
 static void make_session(struct h2_connection *connection)
 {
 	nghttp2_session_callbacks *callbacks = NULL;
+	nghttp2_option *option = NULL;
 
 	assert_int_equal(nghttp2_session_callbacks_new(&callbacks), 0);
+	assert_int_equal(nghttp2_option_new(&option), 0);
+	nghttp2_option_set_no_auto_window_update(option, connection->origin->stingy);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
 	nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
 	nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
 	nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
 	nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 	nghttp2_session_callbacks_set_select_padding_callback(callbacks, select_padding);
-	assert_int_equal(nghttp2_session_server_new(&connection->session, callbacks, connection),
-			 0);
+	assert_int_equal(
+		nghttp2_session_server_new2(&connection->session, callbacks, connection, option),
+		0);
+	nghttp2_option_del(option);
 	nghttp2_session_callbacks_del(callbacks);
 }
 
@@ -634,6 +639,14 @@ void h2_trailers(struct h2_stream *stream)
 {
 	stream->trailers_after = true;
 	h2_body(stream, 0, true);
+}
+
+void h2_open_window(struct h2_connection *connection, struct h2_stream *stream, uint32_t bytes)
+{
+	assert_int_equal(nghttp2_submit_window_update(connection->session, NGHTTP2_FLAG_NONE,
+						      stream ? stream->id : 0, (int32_t)bytes),
+			 0);
+	push(connection);
 }
 
 void h2_reset(struct h2_stream *stream, uint32_t code)

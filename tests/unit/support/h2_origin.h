@@ -130,6 +130,7 @@ struct h2_origin {
 	bool deaf;
 	uint32_t max_streams; /* 0: not announced */
 	int64_t window;       /* INITIAL_WINDOW_SIZE for request bodies; -1: not announced */
+	bool stingy;          /* gives no window back but by h2_open_window() */
 	/* Answers every request by itself: 200 and this many bytes. */
 	bool automatic;
 	uint64_t automatic_bytes;
@@ -169,6 +170,8 @@ void h2_interim(struct h2_stream *stream, unsigned status);
 void h2_body(struct h2_stream *stream, uint64_t length, bool end);
 /* Trailers after the body so far: "x-trailer: done". */
 void h2_trailers(struct h2_stream *stream);
+/* WINDOW_UPDATE for the connection, or if there is one, for the stream. */
+void h2_open_window(struct h2_connection *connection, struct h2_stream *stream, uint32_t bytes);
 void h2_reset(struct h2_stream *stream, uint32_t code);
 void h2_goaway(struct h2_connection *connection, int32_t last, uint32_t code, const char *debug);
 /* Bytes as they are, after what the session has to say. */
