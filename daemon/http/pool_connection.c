@@ -96,8 +96,8 @@ bool pool_connection_is_used_up(const struct pool_connection *entry)
 {
 	const struct origin *origin = entry->origin;
 
-	return origin->let_through_until_ms > now_ms(entry) &&
-	       connection_carried(entry->connection) >= origin->let_through;
+	return entry->used_up || (origin->let_through_until_ms > now_ms(entry) &&
+				  connection_carried(entry->connection) >= origin->let_through);
 }
 
 /* ---- going ---- */
@@ -284,11 +284,13 @@ static void on_failed(void *ctx, struct connection *connection, const struct fai
 {
 	struct pool_connection *entry = ctx;
 	struct origin *origin = entry->origin;
-	struct origin_counts counts;
+	const struct pool_connection *other = NULL;
 
 	(void)connection;
-	origin_count(origin, &counts); /* as who waits counts them: none that is used up */
-	entry->beside = counts.open > 0;
+	DL_FOREACH (origin->connections, other) {
+		entry->beside |= other != entry && other->state == CONNECTION_OPEN &&
+				 !pool_connection_is_used_up(other);
+	}
 	if (entry->beside) {
 		pause_origin(entry, BESIDE_PAUSE_MS);
 		fail_or_forget(entry, failure->links[0].text);

@@ -302,6 +302,28 @@ static void test_06_a_dial_that_fails_beside_used_up_connections(void **state)
 	expect_closed(job, ms + 11, CLOSE_CONNECT_FAILED, FAIL_CONNECT_REFUSED);
 }
 
+/* That it is known for so long only must not make somebody wait who could go. */
+static void test_08_the_end_of_a_habit_leaves_nobody_waiting(void **state)
+{
+	struct sim_server *a = NULL;
+	struct client *job = NULL;
+
+	(void)state;
+	world.env->settings.max_connections = 1;
+	a = serve_two_at_a_time();
+	(void)hold("https://a.test/");
+	at(sim_now_ms() + 100);
+	job = fetch("https://a.test/");
+	/* It is believed for ten minutes. at() looks whether anybody waits for what is there. */
+	for (uint64_t ms = 600000; ms < 602000; ms += 100) {
+		at(ms);
+		assert_int_equal(client_state(job), JOB_QUEUED);
+	}
+	peer_answer(request_of(a, 2, 1), 0);
+	at(sim_now_ms() + 5 + 36);
+	assert_int_equal(peer_of(a, 3)->requests, 1);
+}
+
 /* memory.body_budget: streams in flight times their window; one always goes. */
 static void test_05_the_memory_budget_in_turns(void **state)
 {
@@ -383,6 +405,7 @@ int main(void)
 		SCENARIO(test_38_cancelled_while_connecting),
 		SCENARIO(test_08_the_last_stream_of_a_habit_is_not_idle),
 		SCENARIO(test_06_a_dial_that_fails_beside_used_up_connections),
+		SCENARIO(test_08_the_end_of_a_habit_leaves_nobody_waiting),
 		SCENARIO(test_05_the_memory_budget_in_turns),
 		SCENARIO(test_04_origins_at_their_ceiling),
 		SCENARIO(test_09_a_client_that_takes_nothing),
