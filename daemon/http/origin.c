@@ -235,6 +235,7 @@ static void note_idle(struct origin *origin)
 
 	DL_FOREACH (origin->connections, entry) {
 		if (entry->state == CONNECTION_OPEN && pool_connection_is_used_up(entry)) {
+			entry->used_up = true; /* for good: nobody would tell who waits */
 			pool_connection_set_idle(entry, false); /* its last stream may be on it */
 			if (connection_streams(entry->connection) == 0) {
 				connection_retire(entry->connection,

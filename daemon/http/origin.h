@@ -26,6 +26,7 @@ struct pool_connection {
 	bool idle;
 	bool evicted; /* drained to make room: counted in pool::evicting */
 	bool served;  /* a response has begun on it */
+	bool used_up; /* has carried what its server takes on one */
 	bool judged;  /* what follows for the origin from its end is decided */
 	char why[FAILURE_TEXT_MAX];
 };

@@ -24,6 +24,8 @@
 #include <cmocka.h>
 
 #include "faults/files.h"
+#include "faults/plan.h"
+#include "faults/report.h"
 #include "unit/support/allocations.h"
 
 #include <errno.h>
@@ -48,21 +50,18 @@
 #define SECONDS_DEFAULT 2u
 /* A process that has neither run nor wanted to for so long waits for what does not come. */
 #define STALL_MS 250u
-/* One that still runs by then does not end. If it has hardly slept, that is a fault. */
-#define LIMIT_MS 5000u
+/* One that has run for so much longer than it does without failures does not end. If it has hardly
+ * slept, that is a fault. */
+#define LIMIT_FACTOR 5u
+#define LIMIT_MS 3000u
 #define SLEEPS_MIN 50
+/* How long after the time is over a run may still go on. */
+#define GRACE_MS 4000u
 #define TICK_MS 50
 #define FINDINGS_MAX 3u
 #define OUTPUT_MAX 20000u
 
 #define EXIT_TEST_FAILED 90
-
-/* Which allocations fail, counted from the beginning of the test, or of its setup. */
-struct plan {
-	unsigned long first;
-	unsigned long every; /* 0: only that one */
-	bool in_setup;
-};
 
 /* What a run tells the process that watches it; memory of both. */
 struct page {
@@ -76,6 +75,7 @@ struct subject {
 	const struct CMUnitTest *test;
 	bool in_setup;
 	unsigned long count; /* of allocations when none fails */
+	uint64_t limit_ms;   /* of how long a run may run */
 	unsigned long next;  /* number of the plan that is next */
 };
 
@@ -83,13 +83,15 @@ struct run {
 	pid_t pid; /* 0: none */
 	int pidfd;
 	int output;
-	bool stalled; /* was ended because it waited, */
-	bool endless; /* or because it did not end */
+	bool stalled;    /* was ended because it waited, */
+	bool endless;    /* or because it did not end */
+	uint64_t ran_ms; /* once it has ended */
 	const struct CMUnitTest *test;
 	struct plan plan;
-	uint64_t started_ms;
+	uint64_t limit_ms;     /* of how long it may run */
 	uint64_t moved_ms;     /* when it was last seen to have run, */
-	uint64_t moved_cpu_ns; /* and for how long it had by then */
+	uint64_t moved_cpu_ns; /* and for how long it had by then, waiting for a processor included
+				*/
 	struct page *page;
 };
 
@@ -100,6 +102,7 @@ int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *te
 
 static void *group_state;
 static struct run runs[RUNS_AT_ONCE];
+static uint64_t over_ms = UINT64_MAX; /* when no more runs begin */
 static struct {
 	unsigned long runs, failed, stalled, findings;
 } tally;
@@ -175,70 +178,6 @@ static int run_inside(const struct CMUnitTest *test, const struct plan *plan, st
 	return __real__cmocka_run_group_tests("again", &one, 1, NULL, NULL);
 }
 
-/* ---- plans ---- */
-
-static const unsigned long periods[] = {1, 2, 3, 5, 7, 11, 17, 29, 53};
-#define PERIODS (sizeof(periods) / sizeof(periods[0]))
-
-/* Number `index` of `count`, so that all come once and neighbours late. */
-static unsigned long scatter(unsigned long index, unsigned long count)
-{
-	unsigned long step = count * 5 / 8 + 1;
-
-	for (;; step++) {
-		unsigned long a = count, b = step;
-
-		while (b != 0) {
-			unsigned long rest = a % b;
-
-			a = b;
-			b = rest;
-		}
-		if (a == 1) {
-			return index % count * step % count;
-		}
-	}
-}
-
-/* The subject's next plan, false if there are no more: every n-th allocation, then each single one,
- * then every n-th from other beginnings. */
-static bool next_plan(struct subject *subject, struct plan *ret_plan)
-{
-	struct plan plan = {.in_setup = subject->in_setup};
-
-	for (; subject->count > 0; subject->next++) {
-		unsigned long number = subject->next;
-
-		if (number < PERIODS) {
-			plan.every = periods[number];
-			plan.first = plan.every - 1;
-		} else if (number - PERIODS < subject->count) {
-			plan.every = 0;
-			plan.first = scatter(number - PERIODS, subject->count);
-		} else {
-			size_t i = 0;
-
-			number -= PERIODS + subject->count;
-			while (i < PERIODS && number >= periods[i] - 1) {
-				number -= periods[i] - 1;
-				i++;
-			}
-			if (i == PERIODS) {
-				return false;
-			}
-			plan.every = periods[i];
-			plan.first = number;
-		}
-		/* With one failure only it is one of the single ones. */
-		if (plan.every == 0 || plan.first + plan.every < subject->count) {
-			subject->next++;
-			*ret_plan = plan;
-			return true;
-		}
-	}
-	return false;
-}
-
 /* ---- runs ---- */
 
 static uint64_t now_ms(void)
@@ -255,12 +194,14 @@ static void die(const char *what)
 	exit(1);
 }
 
-static void begin(struct run *run, const struct CMUnitTest *test, const struct plan *plan)
+static void begin(struct run *run, const struct CMUnitTest *test, const struct plan *plan,
+		  uint64_t limit_ms)
 {
 	pid_t watcher = getpid();
 
 	run->test = test;
 	run->plan = *plan;
+	run->limit_ms = limit_ms;
 	run->stalled = false;
 	run->endless = false;
 	memset(run->page, 0, sizeof(*run->page));
@@ -295,13 +236,12 @@ static void begin(struct run *run, const struct CMUnitTest *test, const struct p
 	if (run->pidfd < 0) {
 		die("pidfd_open");
 	}
-	run->started_ms = now_ms();
-	run->moved_ms = run->started_ms;
+	run->moved_ms = now_ms();
 	run->moved_cpu_ns = 0;
 }
 
-/* How long it has run and waited for a processor. */
-static uint64_t cpu_ns(pid_t pid)
+/* How long it has run, and waited for a processor. */
+static void get_times(pid_t pid, uint64_t *ret_ran_ns, uint64_t *ret_waited_ns)
 {
 	uint64_t ran = 0, waited = 0;
 	char path[40];
@@ -311,27 +251,31 @@ static uint64_t cpu_ns(pid_t pid)
 	file = fopen(path, "re");
 	if (file) {
 		if (fscanf(file, "%" SCNu64 " %" SCNu64, &ran, &waited) != 2) {
-			ran = 0;
+			ran = waited = 0;
 		}
 		(void)fclose(file);
 	}
-	return ran + waited;
+	*ret_ran_ns = ran;
+	*ret_waited_ns = waited;
 }
 
 /* Ends the run if it does not move, or does not end. `stall_ms` 0: it may wait. */
 static void watch(struct run *run, unsigned stall_ms)
 {
 	uint64_t now = now_ms();
-	uint64_t cpu = cpu_ns(run->pid);
+	uint64_t ran = 0, waited = 0;
 
-	if (cpu > run->moved_cpu_ns + 1000000) {
-		run->moved_cpu_ns = cpu;
+	get_times(run->pid, &ran, &waited);
+	if (ran + waited > run->moved_cpu_ns + 1000000) {
+		run->moved_cpu_ns = ran + waited;
 		run->moved_ms = now;
 	}
 	if (stall_ms > 0 && now - run->moved_ms > stall_ms) {
 		run->stalled = true;
-	} else if (now - run->started_ms > LIMIT_MS) {
+	} else if (ran / 1000000 > run->limit_ms) {
 		run->endless = true;
+	} else if (now > over_ms && now - over_ms > GRACE_MS) {
+		run->stalled = true;
 	} else {
 		return;
 	}
@@ -362,6 +306,8 @@ static bool ended(struct run *run, int *ret_status)
 	if (wait4(run->pid, ret_status, WNOHANG, &usage) != run->pid) {
 		return false;
 	}
+	run->ran_ms = (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
+		      (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
 	if (run->endless && usage.ru_nvcsw >= SLEEPS_MIN) {
 		run->endless = false;
 		run->stalled = true;
@@ -382,65 +328,6 @@ static const char *output_of(const struct run *run)
 
 	text[length > 0 ? length : 0] = '\0';
 	return text;
-}
-
-/* The next frame of our own code at or behind *cursor in a stack trace: the path of its file, below
- * the source folder; NULL if there is none. */
-static const char *next_frame(const char **cursor)
-{
-	static const char root[] = " " FETCHD_SOURCE_DIR "/";
-	const char *frame = strstr(*cursor, root);
-
-	if (frame) {
-		frame += strlen(root);
-		*cursor = frame;
-	}
-	return frame;
-}
-
-static bool is_of_tests(const char *path)
-{
-	return path && strncmp(path, "tests/", 6) == 0;
-}
-
-/* Is that frame's function one of those of struct `type`, by its name: type_...()? */
-static bool is_method(const char *path, const char *type, size_t type_length)
-{
-	const char *name = path - strlen(" " FETCHD_SOURCE_DIR "/");
-
-	while (name[-1] != ' ') {
-		name--;
-	}
-	return strncmp(name, type, type_length) == 0 && name[type_length] == '_';
-}
-
-/* Is it a null pointer that the test itself uses, or has handed in? Tests ask their handles how
- * things are, and do not expect them to be gone: job_available(client->job). What is between the
- * test and the fault are then functions of just that struct. */
-static bool is_null_of_test(const char *output)
-{
-	const char *report = strstr(output, "null pointer of type '");
-	const char *type = report ? strstr(report, "struct ") : NULL;
-	const char *trace = NULL;
-	const char *path = NULL;
-	size_t length = 0;
-
-	if (!report) {
-		report = strstr(output, "SEGV on unknown address 0x00000000");
-	}
-	trace = report ? strstr(report, "    #0 ") : NULL;
-	if (!trace) {
-		return false;
-	}
-	path = next_frame(&trace);
-	if (type) {
-		type += strlen("struct ");
-		length = strcspn(type, "'");
-		while (path && !is_of_tests(path) && is_method(path, type, length)) {
-			path = next_frame(&trace);
-		}
-	}
-	return is_of_tests(path);
 }
 
 static void print_run(const struct run *run)
@@ -471,7 +358,7 @@ static void judge(struct run *run, int status)
 		fault = strsignal(WTERMSIG(status));
 	} else if (WEXITSTATUS(status) == EXIT_TEST_FAILED) {
 		tally.failed++;
-	} else if (WEXITSTATUS(status) != 0 && is_null_of_test(output_of(run))) {
+	} else if (WEXITSTATUS(status) != 0 && report_is_of_test(output_of(run))) {
 		tally.failed++;
 	} else if (WEXITSTATUS(status) != 0) {
 		fault = "ends with a report";
@@ -487,22 +374,22 @@ static void judge(struct run *run, int status)
 
 /* ---- all of it ---- */
 
-/* How many allocations there are when none fails. False: the test does not even pass then, which
- * is for the unit tests to say. */
-static bool measure(const struct CMUnitTest *test, unsigned long *ret_setup,
-		    unsigned long *ret_test)
+/* How many allocations there are when none fails, and how long it runs. False: the test does not
+ * even pass then, which is for the unit tests to say. */
+static bool measure(struct subject *setup, struct subject *test)
 {
 	struct plan plan = {.first = ULONG_MAX};
 	struct run *run = &runs[0];
 	int status = 0;
 
-	begin(run, test, &plan);
+	begin(run, test->test, &plan, UINT64_MAX);
 	while (!ended(run, &status)) {
 		wait_a_while(0);
 	}
 	(void)close(run->output);
-	*ret_setup = run->page->setup_count;
-	*ret_test = run->page->count;
+	setup->count = run->page->setup_count;
+	test->count = run->page->count;
+	setup->limit_ms = test->limit_ms = LIMIT_MS + LIMIT_FACTOR * run->ran_ms;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
@@ -519,7 +406,7 @@ static struct subject *find_subjects(const struct CMUnitTest *tests, size_t coun
 		struct subject setup = {.test = &tests[i], .in_setup = true};
 		struct subject test = {.test = &tests[i]};
 
-		if (!measure(&tests[i], &setup.count, &test.count)) {
+		if (!measure(&setup, &test)) {
 			printf("%s fails by itself: left out\n", tests[i].name);
 			continue;
 		}
@@ -543,21 +430,20 @@ static struct subject *find_subjects(const struct CMUnitTest *tests, size_t coun
 /* The next run of any of them, in turns; false: there are no more. */
 static bool next_run(struct subject *subjects, size_t count, size_t *cursor, struct run *run)
 {
-	struct plan plan;
-
 	for (size_t i = 0; i < count; i++) {
 		struct subject *subject = &subjects[*cursor];
+		struct plan plan = {.in_setup = subject->in_setup};
 
 		*cursor = (*cursor + 1) % count;
-		if (next_plan(subject, &plan)) {
-			begin(run, subject->test, &plan);
+		if (plan_next(subject->count, &subject->next, &plan)) {
+			begin(run, subject->test, &plan, subject->limit_ms);
 			return true;
 		}
 	}
 	return false;
 }
 
-static void try_all(struct subject *subjects, size_t count, uint64_t until_ms)
+static void try_all(struct subject *subjects, size_t count)
 {
 	bool more = count > 0;
 	unsigned going = 0;
@@ -565,7 +451,7 @@ static void try_all(struct subject *subjects, size_t count, uint64_t until_ms)
 	int status = 0;
 
 	while (more || going > 0) {
-		if (now_ms() > until_ms || tally.findings >= FINDINGS_MAX) {
+		if (now_ms() > over_ms || tally.findings >= FINDINGS_MAX) {
 			more = false;
 		}
 		going = 0;
@@ -637,12 +523,13 @@ int __wrap__cmocka_run_group_tests(const char *name, const struct CMUnitTest *te
 		result = run_one(tests, count, wanted);
 	} else {
 		subjects = find_subjects(tests, count, &found);
-		try_all(subjects, found,
-			seconds > 0 ? now_ms() + (uint64_t)seconds * 1000 : UINT64_MAX);
+		if (seconds > 0) {
+			over_ms = now_ms() + (uint64_t)seconds * 1000;
+		}
+		try_all(subjects, found);
 		free(subjects);
-		printf("%zu tests: %lu runs with failing allocations, in %lu of them the test "
-		       "failed, "
-		       "%lu waited in vain, %lu findings\n",
+		printf("%zu tests, %lu runs with failing allocations: in %lu of them the test "
+		       "failed, %lu waited in vain, %lu findings\n",
 		       count, tally.runs, tally.failed, tally.stalled, tally.findings);
 		result = tally.findings > 0;
 	}
