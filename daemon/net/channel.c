@@ -45,6 +45,11 @@ const struct channel_info *channel_info(const struct channel *channel)
 	return &channel->info;
 }
 
+uint64_t channel_rtt_us(const struct channel *channel)
+{
+	return channel->ops->rtt_us ? channel->ops->rtt_us(channel) : 0;
+}
+
 void channel_close(struct channel *channel)
 {
 	if (channel) {

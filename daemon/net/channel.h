@@ -56,6 +56,9 @@ void channel_listen(struct channel *channel, const struct channel_callbacks *cal
 /* Whether on_readable is wanted; true at first. */
 void channel_want_read(struct channel *channel, bool want);
 const struct channel_info *channel_info(const struct channel *channel);
+/* The least round trip that the kernel has lately measured, to the other end of the TCP connection;
+ * 0: unknown. */
+uint64_t channel_rtt_us(const struct channel *channel);
 /* Sends close_notify if that needs no waiting, closes the socket, frees. No callback afterwards.
  * NULL is fine. */
 void channel_close(struct channel *channel);
@@ -69,6 +72,8 @@ struct channel_ops {
 	/* On or off; called again with the same value at times. Off until first called. */
 	void (*want_read)(struct channel *, bool);
 	void (*close)(struct channel *);
+	/* NULL: never known. */
+	uint64_t (*rtt_us)(const struct channel *);
 };
 
 struct channel {
@@ -84,3 +89,5 @@ struct channel {
 /* A channel over a connected, non-blocking TCP socket. Consumes `take_fd` also on failure. NULL
  * when out of memory. */
 struct channel *tcp_channel_new(struct loop *loop, int take_fd, const struct address *remote);
+/* channel_rtt_us() for a connected TCP socket. */
+uint64_t tcp_rtt_us(int fd);

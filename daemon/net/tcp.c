@@ -124,11 +124,17 @@ static void tcp_close(struct channel *channel)
 	loop_free_later(channel->loop, tcp);
 }
 
+static uint64_t rtt_us(const struct channel *channel)
+{
+	return tcp_rtt_us(((const struct tcp_channel *)channel)->fd);
+}
+
 static const struct channel_ops tcp_ops = {
 	.read = tcp_read,
 	.write = tcp_write,
 	.want_read = tcp_want_read,
 	.close = tcp_close,
+	.rtt_us = rtt_us,
 };
 
 struct channel *tcp_channel_new(struct loop *loop, int take_fd, const struct address *remote)

@@ -242,11 +242,17 @@ static void tls_close(struct channel *channel)
 	tls_channel_discard(tls);
 }
 
+static uint64_t tls_rtt_us(const struct channel *channel)
+{
+	return tcp_rtt_us(((const struct tls_channel *)channel)->fd);
+}
+
 static const struct channel_ops tls_ops = {
 	.read = tls_read,
 	.write = tls_write,
 	.want_read = tls_want_read,
 	.close = tls_close,
+	.rtt_us = tls_rtt_us,
 };
 
 struct channel *tls_channel_begin(struct tls_channel *tls)

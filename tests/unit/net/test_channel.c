@@ -95,6 +95,27 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* The handshake was one; what is no TCP has none, and a kind of channel need not know. */
+static void test_rtt(void **state)
+{
+	const struct channel_ops ops = {.rtt_us = NULL};
+	const struct channel other = {.ops = &ops};
+	int pair[2];
+
+	(void)state;
+	assert_in_range(channel_rtt_us(f.channel), 1, 60000000);
+	assert_int_equal(channel_rtt_us(&other), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(tcp_rtt_us(pair[0]), 0);
+	assert_int_equal(tcp_rtt_us(-1), 0);
+	assert_int_equal(close(pair[0]), 0);
+	assert_int_equal(close(pair[1]), 0);
+	pair[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(pair[0] >= 0);
+	assert_int_equal(tcp_rtt_us(pair[0]), 0);
+	assert_int_equal(close(pair[0]), 0);
+}
+
 static void listen_to(void)
 {
 	f.inside = true;
@@ -281,6 +302,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_info, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_rtt, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_level_triggered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_want_read, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_again_and_eof, set_up, tear_down),
