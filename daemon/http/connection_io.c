@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define READS_PER_ROUND 4u
+/* Of a connection that cannot be written to any more: what its socket may still hold. */
+#define LAST_READS_MAX 64u
 /* mem_send gives at most one frame of default size at a time. */
 #define OUT_ROOM_MIN (NGHTTP2_INITIAL_MAX_FRAME_SIZE_BYTES + 64u)
 #define NGHTTP2_INITIAL_MAX_FRAME_SIZE_BYTES 16384u
@@ -365,6 +367,30 @@ static void watch_writing(struct connection *connection)
 			 connection->settings.write_timeout_ms, on_write_timeout, connection);
 }
 
+/* What the peer had said before it went away comes first: an answer may be whole, a GOAWAY may say
+ * what was not processed. Only with streams, so never from inside connection_free(), which may be
+ * called while another connection's bytes are in the read buffer. */
+static void doom_writing(struct connection *connection, const struct failure *failure)
+{
+	uint8_t *buffer = connection->env->read_buffer;
+	struct failure unused;
+	size_t count = 0;
+
+	connection->write_blocked = true; /* nothing more is written */
+	for (unsigned i = 0; connection->streams && i < LAST_READS_MAX; i++) {
+		if (channel_read(connection->channel, buffer, HTTP_READ_SIZE, &count, &unused) !=
+		    IO_OK) {
+			break;
+		}
+		if (!feed(connection, buffer, count)) {
+			return;
+		}
+	}
+	if (hear_nghttp2(connection)) {
+		doom_io(connection, failure);
+	}
+}
+
 /* Writes what was collected. False: blocked, or the connection is gone. */
 static bool write_out(struct connection *connection)
 {
@@ -385,7 +411,7 @@ static bool write_out(struct connection *connection)
 			return false;
 		case IO_EOF:
 		case IO_ERROR:
-			doom_io(connection, &failure);
+			doom_writing(connection, &failure);
 			return false;
 		}
 	}

@@ -137,10 +137,12 @@ void connection_request_gone(struct stream *stream)
 
 void connection_request_more(struct stream *stream)
 {
+	const struct upload *upload = stream->request->upload;
 	bool starved = stream->upload_seen <= stream->request_body_sent;
+	bool came = upload->received > stream->upload_seen || upload_is_whole(upload);
 
-	stream->upload_seen = stream->request->upload->received;
-	if (starved && stream->serialized && stream->expectation == EXPECT_NOTHING) {
+	stream->upload_seen = upload->received;
+	if (starved && came && stream->serialized && stream->expectation == EXPECT_NOTHING) {
 		stream->sent_ms = loop_now_ms(stream->env->loop); /* the wait was no stall */
 	}
 	resume(stream);

@@ -20,8 +20,8 @@ static const struct pool_waiter_callbacks waiter_callbacks;
 
 int attempt_start(struct job *job)
 {
-	return pool_wait(job->jobs->pool, &job->waiter, &job->request.url, job->priority,
-			 job->number, &waiter_callbacks, job);
+	return pool_wait(job->jobs->pool, &job->waiter, &job->request.url, job->owner.uid,
+			 job->priority, job->number, &waiter_callbacks, job);
 }
 
 void attempt_drop(struct job *job)
@@ -211,6 +211,7 @@ static void on_ready(void *ctx, struct connection *connection)
 	job->handed = true;
 	job->handed_ms = loop_now_ms(job->jobs->loop);
 	job->progress_ms = job->handed_ms;
+	deadline_count_sending(job);
 	job_set_state(job, JOB_SENT);
 	job_upload_begin(job);
 }

@@ -44,17 +44,43 @@ static void consider_connecting(const struct job *job, struct deadline *best)
 static bool consider_client(const struct job *job, const struct wait *wait, struct deadline *best)
 {
 	if (wait->reason != WAIT_CLIENT_UPLOAD) {
+		if (job->request.upload) { /* nobody tells when it becomes so: look again */
+			consider(best, loop_now_ms(job->jobs->loop), job->limits.client_timeout_ms,
+				 FAIL_NONE);
+		}
 		return false;
 	}
 	consider(best, wait->since_ms, job->limits.client_timeout_ms, FAIL_TIMEOUT_CLIENT);
 	return true;
 }
 
+void deadline_count_sending(struct job *job)
+{
+	job->sent_rate_ms = loop_now_ms(job->jobs->loop);
+	job->sent_rate_bytes = stream_upload_offset(job->stream);
+}
+
+/* A peer that opens its window byte by byte makes progress, too. */
+static void consider_sending_rate(struct job *job, struct deadline *best)
+{
+	const struct job_limits *limits = &job->limits;
+	uint64_t went = stream_upload_offset(job->stream) - job->sent_rate_bytes;
+
+	if (!limits->min_rate) {
+		return;
+	}
+	if (loop_now_ms(job->jobs->loop) >= job->sent_rate_ms + limits->min_rate_time_ms &&
+	    went * 1000 >= limits->min_rate * limits->min_rate_time_ms) {
+		deadline_count_sending(job);
+	}
+	consider(best, job->sent_rate_ms, limits->min_rate_time_ms, FAIL_TOO_SLOW);
+}
+
 /* Time counts from when the peer last took a byte of the request, or was to take the first. The
  * response's head may be asked for in any case; a body that it does not take, only while that is
  * so.
  */
-static void consider_request(const struct job *job, struct deadline *best)
+static void consider_request(struct job *job, struct deadline *best)
 {
 	uint64_t since_ms = stream_sent_progress_ms(job->stream);
 	struct wait wait;
@@ -64,6 +90,7 @@ static void consider_request(const struct job *job, struct deadline *best)
 			return;
 		}
 		consider(best, since_ms, job->limits.stall_timeout_ms, FAIL_TIMEOUT_UPLOAD);
+		consider_sending_rate(job, best);
 	}
 	consider(best, since_ms, job->limits.first_byte_timeout_ms, FAIL_TIMEOUT_FIRST_BYTE);
 }
@@ -97,8 +124,11 @@ static void consider_response(struct job *job, struct deadline *best)
 	uint64_t since_ms = job->progress_ms;
 	struct wait wait;
 
-	if (stream_wait(job->stream, &wait) && consider_client(job, &wait, best)) {
-		return;
+	if (stream_wait(job->stream, &wait)) {
+		if (consider_client(job, &wait, best)) {
+			return;
+		}
+		consider_sending_rate(job, best);
 	}
 	if (since_ms < stream_sent_progress_ms(job->stream)) {
 		since_ms = stream_sent_progress_ms(job->stream);
@@ -130,9 +160,8 @@ static struct deadline next_deadline(struct job *job)
 	}
 	switch (job->state) {
 	case JOB_QUEUED:
-		if (!job->handed) {
-			consider(&best, job->hop_ms, limits->queue_timeout_ms, FAIL_TIMEOUT_QUEUE);
-		}
+		consider(&best, job->handed ? job->state_ms : job->hop_ms, limits->queue_timeout_ms,
+			 FAIL_TIMEOUT_QUEUE);
 		consider_connecting(job, &best);
 		break;
 	case JOB_SENT:
@@ -196,6 +225,13 @@ static void suspect(const struct job *job)
 	}
 }
 
+static bool is_sending(const struct job *job)
+{
+	struct wait wait;
+
+	return request_has_content(&job->request) && stream_wait(job->stream, &wait);
+}
+
 static void end_by(struct job *job, const struct deadline *deadline)
 {
 	struct failure failure;
@@ -225,6 +261,12 @@ static void end_by(struct job *job, const struct deadline *deadline)
 		failure_set(&failure, deadline->code,
 			    "no byte of the request's body went out for %" PRIu64 " ms: %s", limit,
 			    wait.text);
+	} else if (deadline->code == FAIL_TOO_SLOW && is_sending(job)) {
+		failure_set(&failure, deadline->code,
+			    "%" PRIu64 " bytes of the request's body went out in %" PRIu64
+			    " ms, less than %" PRIu64 " bytes a second (job.min_rate)",
+			    stream_upload_offset(job->stream) - job->sent_rate_bytes, limit,
+			    job->limits.min_rate);
 	} else if (deadline->code == FAIL_TOO_SLOW) {
 		failure_set(&failure, deadline->code,
 			    "%" PRIu64 " bytes of body came in %" PRIu64 " ms, less than %" PRIu64

@@ -145,7 +145,8 @@ void job_hold(struct job *job, enum job_hold hold)
 static bool keeps_body(enum close_reason reason)
 {
 	return reason != CLOSE_CANCELLED && reason != CLOSE_ENDED &&
-	       reason != CLOSE_MAXSIZE_EXCEEDED && reason != CLOSE_SHUTDOWN;
+	       reason != CLOSE_MAXSIZE_EXCEEDED && reason != CLOSE_SHUTDOWN &&
+	       reason != CLOSE_OUTPUT_FAILED;
 }
 
 static void finish(struct job *job, enum close_reason reason, const struct failure *failure);
@@ -295,6 +296,11 @@ void job_cancel(struct job *job, enum failure_code code)
 void job_stop(struct job *job)
 {
 	job_end(job, CLOSE_STOP_DOWNLOAD, NULL);
+}
+
+void job_fail(struct job *job, enum close_reason reason, const struct failure *failure)
+{
+	job_end(job, reason, failure);
 }
 
 /* ---- looking at it ---- */

@@ -49,7 +49,8 @@ enum job_state {
 enum job_hold {
 	JOB_NOT_HELD,
 	JOB_WITHOUT_CREDIT,
-	JOB_WITHOUT_ROOM
+	JOB_WITHOUT_ROOM,
+	JOB_WITHOUT_OUTPUT /* what the client named to be written to is not ready */
 };
 
 /* A number that may be absent: the configured default counts then. */
@@ -187,6 +188,10 @@ struct job *job_following(const struct job *job);
 void job_cancel(struct job *job, enum failure_code code);
 /* Ends it with STOP_DOWNLOAD, when what has arrived is taken. */
 void job_stop(struct job *job);
+
+/* Ends it with that reason at once, because the sink cannot go on: body bytes not taken are thrown
+ * away. If it had ended otherwise and only waited for them to be taken, that stays its end. */
+void job_fail(struct job *job, enum close_reason reason, const struct failure *failure);
 
 /* Body bytes that may be taken now: what has arrived, not beyond max_size. */
 size_t job_available(const struct job *job);

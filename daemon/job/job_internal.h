@@ -83,15 +83,17 @@ struct job {
 	struct loop_timer deadline;
 	uint64_t deadline_at_ms; /* what the timer is set for */
 	uint64_t accepted_ms, accepted_us;
-	uint64_t state_ms;      /* since when in its state */
-	uint64_t hop_ms;        /* since when in this hop */
-	uint64_t handed_ms;     /* to a connection, this time */
-	uint64_t progress_ms;   /* last byte on the stream */
-	uint64_t held_ms;       /* since when held */
-	uint64_t held_kind_ms;  /* and by just this */
-	uint64_t rate_ms;       /* since when bytes are counted for min_rate */
-	uint64_t rate_received; /* how many had come by then */
-	uint64_t retry_at_ms;   /* in BACKOFF */
+	uint64_t state_ms;        /* since when in its state */
+	uint64_t hop_ms;          /* since when in this hop */
+	uint64_t sent_rate_ms;    /* the request's body: since when its rate is counted, */
+	uint64_t sent_rate_bytes; /* and what had gone by then */
+	uint64_t handed_ms;       /* to a connection, this time */
+	uint64_t progress_ms;     /* last byte on the stream */
+	uint64_t held_ms;         /* since when held */
+	uint64_t held_kind_ms;    /* and by just this */
+	uint64_t rate_ms;         /* since when bytes are counted for min_rate */
+	uint64_t rate_received;   /* how many had come by then */
+	uint64_t retry_at_ms;     /* in BACKOFF */
 	struct job_timings timings;
 
 	struct loop_timer progress;
@@ -163,3 +165,5 @@ void job_wait(const struct job *job, struct wait *ret_wait);
 void deadline_resume(struct job *job);
 /* Sets the timer for what counts in the job's present state. */
 void deadline_arm(struct job *job);
+/* From now on it is the peer who has to take the request's body. */
+void deadline_count_sending(struct job *job);

@@ -231,11 +231,12 @@ static int charge(struct jobs *jobs, struct job *job, struct failure *failure)
 static int fill(struct jobs *jobs, struct job *job, const struct job_spec *spec,
 		struct failure *failure)
 {
+	struct request_spec request = spec->request;
 	int rc = check_limits(spec, failure);
 
+	request.user = job->owner.uid;
 	if (rc == 0) {
-		rc = request_make(&spec->request, jobs->config->http.user_agent, &job->request,
-				  failure);
+		rc = request_make(&request, jobs->config->http.user_agent, &job->request, failure);
 	}
 	if (rc == 0) {
 		rc = policy_check(jobs->config->pool.h2c_hosts, &job->request.url, failure);
@@ -247,7 +248,8 @@ static int fill(struct jobs *jobs, struct job *job, const struct job_spec *spec,
 		return rc;
 	}
 	if (job->request.streamed) {
-		job->upload = upload_new(jobs->env, (size_t)jobs->config->ipc.upload_buffer,
+		job->upload = upload_new(jobs->env, job->owner.uid,
+					 (size_t)jobs->config->ipc.upload_buffer,
 					 job->request.has_length, job->request.length);
 		if (!job->upload) {
 			return -ENOMEM;

@@ -232,7 +232,7 @@ int redirect_make(const struct request *from, unsigned status, const struct head
 		  const struct redirect_policy *policy, struct request *ret_request,
 		  struct failure *ret_failure)
 {
-	struct request to = {.has_body = false};
+	struct request to = {.user = from->user};
 	int rc = make(from, status, headers, policy, &to, ret_failure);
 
 	if (rc != 0) {

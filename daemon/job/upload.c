@@ -40,7 +40,7 @@ void job_upload_sent(struct job *job)
 
 void job_upload_answered(struct job *job)
 {
-	if (!job->upload) {
+	if (!job->request.upload) {
 		return;
 	}
 	/* There is no second try now. */
@@ -61,7 +61,7 @@ void job_upload_give_up(struct job *job)
 
 bool job_upload_is_gone(const struct job *job)
 {
-	return job->upload && !upload_is_kept(job->upload);
+	return job->request.upload && !upload_is_kept(job->request.upload);
 }
 
 /* The client does not keep to the length that it announced. */
@@ -86,12 +86,16 @@ static void no_memory(struct job *job)
 
 int job_upload(struct job *job, const uint8_t *data, size_t length, bool end, const char **ret_why)
 {
+	bool client_was_awaited = false;
+	struct wait wait;
 	int rc = 0;
 
 	if (!job->upload) {
 		*ret_why = "the job has no upload";
 		return -EPROTO;
 	}
+	client_was_awaited = job->request.upload && job->stream &&
+			     stream_wait(job->stream, &wait) && wait.reason == WAIT_CLIENT_UPLOAD;
 	rc = upload_append(job->upload, data, length, end);
 	if (rc < 0) {
 		no_memory(job);
@@ -99,8 +103,11 @@ int job_upload(struct job *job, const uint8_t *data, size_t length, bool end, co
 	}
 	switch ((enum upload_outcome)rc) {
 	case UPLOAD_TAKEN:
-		if (job->stream && stream_wants_upload(job->stream)) {
+		if (job->request.upload && job->stream && stream_wants_upload(job->stream)) {
 			stream_upload_more(job->stream);
+			if (client_was_awaited && length > 0) {
+				deadline_count_sending(job);
+			}
 			deadline_arm(job);
 		}
 		break;

@@ -46,17 +46,24 @@ static void wait_for_head(const struct job *job, struct wait *wait)
 
 static void wait_for_client(const struct job *job, struct wait *wait)
 {
-	bool credit = job->held == JOB_WITHOUT_CREDIT;
+	static const struct {
+		enum wait_reason reason;
+		const char *text;
+	} of_hold[] = {
+		[JOB_WITHOUT_CREDIT] = {WAIT_CLIENT_CREDIT, "the client to grant credit"},
+		[JOB_WITHOUT_ROOM] = {WAIT_CLIENT_SOCKET, "the client to read its socket"},
+		[JOB_WITHOUT_OUTPUT] = {WAIT_OUTPUT, "the client's descriptor to take the body"},
+	};
 
 	*wait = (struct wait){
-		.reason = credit ? WAIT_CLIENT_CREDIT : WAIT_CLIENT_SOCKET,
+		.reason = of_hold[job->held].reason,
 		.since_ms = job->held_kind_ms,
 		.until_ms = after(job->held_ms, job->pending ? job->limits.delivery_timeout_ms
 							     : job->limits.client_timeout_ms),
 		.limit = "",
 	};
-	snprintf(wait->text, sizeof(wait->text), "the client to %s, %zu bytes wait",
-		 credit ? "grant credit" : "read its socket", job_available(job));
+	snprintf(wait->text, sizeof(wait->text), "%s, %zu bytes wait", of_hold[job->held].text,
+		 job_available(job));
 }
 
 static void wait_for_body(const struct job *job, struct wait *wait)
