@@ -135,7 +135,7 @@ static int fetch_run(const char *socket_path, const struct fetchd_request *given
 	struct fetchd_request request = FETCHD_REQUEST_INIT;
 	int r = submit_known_request(given_request, &request);
 
-	if (r == 0 && request.upload) {
+	if (r == 0 && (request.upload || request.output_fd >= 0)) {
 		r = -EINVAL;
 	}
 	if (r < 0) {

@@ -83,6 +83,8 @@ const char *fetchd_close_reason_text(enum fetchd_close_reason reason)
 		return "the server broke the HTTP/2 protocol";
 	case FETCHD_CLOSE_DENIED:
 		return "the daemon refused the request";
+	case FETCHD_CLOSE_OUTPUT_FAILED:
+		return "the output could not be written";
 	case FETCHD_CLOSE_SHUTDOWN:
 		return "the daemon stopped";
 	case FETCHD_CLOSE_DAEMON_LOST:
@@ -109,6 +111,9 @@ const char *fetchd_failure_advice(enum fetchd_failure_code code)
 		       "request";
 	case FETCHD_FAIL_TOO_MANY_JOBS:
 		return "wait until jobs have ended, or raise the limit in fetchd.conf(5)";
+	case FETCHD_FAIL_TOO_MANY_FDS:
+		return "wait until jobs have ended, or raise ipc.max_fds_per_uid in "
+		       "fetchd.conf(5)";
 	case FETCHD_FAIL_DRAINING:
 		return "the daemon is stopping: try again when it has restarted";
 	case FETCHD_FAIL_DNS_NOT_FOUND:
@@ -187,6 +192,8 @@ const char *fetchd_failure_advice(enum fetchd_failure_code code)
 	case FETCHD_FAIL_CLIENT_GONE:
 	case FETCHD_FAIL_STOPPED:
 	case FETCHD_FAIL_INTERNAL:
+	case FETCHD_FAIL_OUTPUT_INVALID:
+	case FETCHD_FAIL_OUTPUT_ERROR:
 		break;
 	}
 	return NULL;

@@ -72,6 +72,7 @@ static int submit_encode(uint64_t id, const struct fetchd_request *request, uint
 	struct wire_client_frame frame = {
 		.id = id,
 		.kind = WIRE_CLIENT_SUBMIT,
+		.fd_count = request->output_fd >= 0 ? 1 : 0,
 		.submit = {
 			.url = request->url,
 			.method = request->method != NULL ? request->method : "",
@@ -94,6 +95,8 @@ static int submit_encode(uint64_t id, const struct fetchd_request *request, uint
 			.redirect_to_cleartext = request->redirect_to_cleartext,
 			.has_upload = request->upload,
 			.upload_length = optional(request->upload_length),
+			.has_output = request->output_fd >= 0,
+			.output_offset = optional(request->output_offset),
 		}};
 	uint8_t *data = NULL;
 	size_t length = 0;
@@ -113,6 +116,10 @@ static int submit_encode(uint64_t id, const struct fetchd_request *request, uint
 	}
 	if (!request->upload && request->upload_length != FETCHD_DEFAULT) {
 		*ret_why = "there is the length of an upload, and no upload";
+		return -EINVAL;
+	}
+	if (request->output_fd < 0 && request->output_offset != FETCHD_DEFAULT) {
+		*ret_why = "there is an offset for an output, and no output_fd";
 		return -EINVAL;
 	}
 	if (request->header_count > WIRE_HEADERS_MAX) {
@@ -213,6 +220,12 @@ int fetchd_submit(struct fetchd_connection *connection, const struct fetchd_requ
 	if (r < 0) {
 		return r;
 	}
+	if (known_request.output_fd >= 0 && !connection->greeted) {
+		return -EAGAIN; /* nobody knows yet whether the daemon would take it */
+	}
+	if (known_request.output_fd >= 0 && !fetchd_has_feature(connection, "fd-output")) {
+		return -EOPNOTSUPP;
+	}
 	r = submit_encode(connection->next_id, &known_request, &data, &length, &why);
 	if (r < 0) {
 		return r;
@@ -241,7 +254,9 @@ int fetchd_submit(struct fetchd_connection *connection, const struct fetchd_requ
 		free(job);
 		return -ENOMEM;
 	}
-	r = outbox_add(&connection->outbox, data, length);
+	r = known_request.output_fd >= 0
+		    ? outbox_add_with_fd(&connection->outbox, data, length, known_request.output_fd)
+		    : outbox_add(&connection->outbox, data, length);
 	free(data);
 	if (r < 0) {
 		HASH_DELETE(hh, connection->jobs, job);

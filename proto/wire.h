@@ -169,10 +169,13 @@ struct wire_submit {
 	bool redirect_to_cleartext;
 	bool has_upload;
 	struct wire_optional upload_length;
+	bool has_output;
+	struct wire_optional output_offset;
 };
 
 struct wire_client_frame {
 	uint64_t id;
+	uint32_t fd_count;
 	enum wire_client_kind kind;
 	union {
 		struct wire_client_hello hello;

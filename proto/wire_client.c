@@ -111,6 +111,13 @@ static int submit_from(const Fetchd__V1__Submit *from, struct wire_arena *arena,
 			to->upload_length.value = from->upload->length;
 		}
 	}
+	if (from->opt_output_case == FETCHD__V1__SUBMIT__OPT_OUTPUT_OUTPUT) {
+		to->has_output = true;
+		if (from->output->opt_offset_case == FETCHD__V1__OUTPUT__OPT_OFFSET_OFFSET) {
+			to->output_offset.set = true;
+			to->output_offset.value = from->output->offset;
+		}
+	}
 	if (from->opt_replay_allowed_case ==
 	    FETCHD__V1__SUBMIT__OPT_REPLAY_ALLOWED_REPLAY_ALLOWED) {
 		to->replay_forbidden = !from->replay_allowed;
@@ -128,6 +135,7 @@ static int frame_from(const Fetchd__V1__ClientFrame *from, struct wire_arena *ar
 		      struct wire_client_frame *to, const char **ret_why)
 {
 	to->id = from->id;
+	to->fd_count = from->fd_count;
 	switch (from->msg_case) {
 	case FETCHD__V1__CLIENT_FRAME__MSG_HELLO:
 		to->kind = WIRE_CLIENT_HELLO;
@@ -295,6 +303,18 @@ static int submit_to(const struct wire_submit *from, struct wire_arena *arena,
 			to->upload->length = from->upload_length.value;
 		}
 	}
+	if (from->has_output) {
+		to->opt_output_case = FETCHD__V1__SUBMIT__OPT_OUTPUT_OUTPUT;
+		to->output = wire_arena_array(arena, 1, sizeof(*to->output));
+		if (to->output == NULL) {
+			return -ENOMEM;
+		}
+		fetchd__v1__output__init(to->output);
+		if (from->output_offset.set) {
+			to->output->opt_offset_case = FETCHD__V1__OUTPUT__OPT_OFFSET_OFFSET;
+			to->output->offset = from->output_offset.value;
+		}
+	}
 	return 0;
 }
 
@@ -317,6 +337,7 @@ static int frame_to(const struct wire_client_frame *from, struct wire_arena *are
 {
 	fetchd__v1__client_frame__init(to);
 	to->id = from->id;
+	to->fd_count = from->fd_count;
 	switch (from->kind) {
 	case WIRE_CLIENT_UNKNOWN:
 		break;

@@ -32,6 +32,7 @@ static const struct exit_code_entry table[] = {
 	REASON(LENGTH_MISMATCH),
 	REASON(PROTOCOL_ERROR),
 	REASON(DENIED),
+	REASON(OUTPUT_FAILED),
 	REASON(SHUTDOWN),
 	{EXIT_CODE_INTERRUPTED, "INTERRUPTED", "SIGINT (Ctrl-C); jobs were cancelled"},
 	{EXIT_CODE_TERMINATED, "TERMINATED", "SIGTERM or SIGHUP; jobs were cancelled"},

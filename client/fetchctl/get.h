@@ -23,6 +23,7 @@ struct transfer {
 	enum transfer_state state;
 	struct fetchd_job *job; /* while running */
 	struct output output;
+	bool passed;        /* the daemon writes the output file */
 	bool held;          /* for standard output, and it is not its turn yet: no credit */
 	char *pending_head; /* -i: written when its turn comes */
 	char *final_url;    /* where redirections led, for messages; NULL: none was followed */

@@ -117,6 +117,11 @@ void output_open_stdout(struct output *output)
 	*output = (struct output){.kind = OUTPUT_STDOUT, .fd = STDOUT_FILENO};
 }
 
+int output_file_fd(const struct output *output)
+{
+	return output->kind == OUTPUT_FILE && output->temporary != NULL ? output->fd : -1;
+}
+
 int output_write(struct output *output, const void *data, size_t length,
 		 const volatile int *interrupted)
 {

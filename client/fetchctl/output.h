@@ -28,6 +28,10 @@ struct output {
 int output_open_file(struct output *output, const char *path);
 void output_open_stdout(struct output *output);
 
+/* The descriptor of a new regular file, for somebody else to write all of it: borrowed, valid until
+ * the output ends. -1 for any other output. */
+int output_file_fd(const struct output *output);
+
 /* Writes everything, waiting where it must. 0 or the error of write(); -EINTR when `interrupted`
  * was set meanwhile. */
 int output_write(struct output *output, const void *data, size_t length,

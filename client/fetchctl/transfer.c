@@ -46,6 +46,15 @@ static void print_number(struct transfer *transfer, const char *event, const cha
 
 /* ---- output ---- */
 
+static void report_write_error(struct transfer *transfer, int error)
+{
+	get_message(transfer->get, "%s: cannot write to %s: %s", transfer->shown_url,
+		    transfer->output.kind == OUTPUT_STDOUT
+			    ? "standard output"
+			    : transfer->get->options->targets[transfer->index].path,
+		    strerror(error));
+}
+
 static void write_output(struct transfer *transfer, const void *data, size_t length)
 {
 	struct get *get = transfer->get;
@@ -58,11 +67,7 @@ static void write_output(struct transfer *transfer, const void *data, size_t len
 	if (transfer->output.kind == OUTPUT_STDOUT && r == -EPIPE) {
 		get->stop_code = EXIT_CODE_STDOUT_CLOSED;
 	} else if (r != -EINTR) {
-		get_message(get, "%s: cannot write to %s: %s", transfer->shown_url,
-			    transfer->output.kind == OUTPUT_STDOUT
-				    ? "standard output"
-				    : get->options->targets[transfer->index].path,
-			    strerror(-r));
+		report_write_error(transfer, -r);
 	}
 	if (transfer->job != NULL) {
 		fetchd_job_cancel(transfer->job);
@@ -236,6 +241,9 @@ static void on_progress(struct fetchd_job *job, const struct fetchd_progress *pr
 	if (json_on(transfer)) {
 		print_event(transfer, "progress", json_progress(progress));
 	}
+	if (transfer->passed) {
+		transfer->received_bytes = progress->delivered_bytes;
+	}
 	/* While the body comes, what the daemon waits for from time to time is us. */
 	if (progress->state == FETCHD_JOB_RECEIVING || progress->state == FETCHD_JOB_DELIVERING) {
 		transfer->waiting_for[0] = '\0';
@@ -277,6 +285,12 @@ static int settle(struct transfer *transfer, const struct fetchd_closed *closed)
 	if (transfer->bad_status) {
 		get_message(get, "%s: status %" PRIu32, transfer->shown_url, transfer->status);
 		return EXIT_CODE_HTTP_STATUS;
+	}
+	if (transfer->passed && closed->reason == FETCHD_CLOSE_OUTPUT_FAILED &&
+	    closed->failure_count > 0) {
+		/* As if we had written it ourselves. */
+		report_write_error(transfer, (int)closed->failures[0].sys_errno);
+		return EXIT_CODE_OUTPUT;
 	}
 	if (closed->reason != FETCHD_CLOSE_ENDED) {
 		/* Nobody needs to be told what they have just asked for. */
@@ -335,9 +349,13 @@ static void keep_line(struct transfer *transfer, const struct fetchd_closed *clo
 static void on_closed(struct fetchd_job *job, const struct fetchd_closed *closed, void *user)
 {
 	struct transfer *transfer = user;
-	int exit_code = settle(transfer, closed);
+	int exit_code;
 
 	(void)job;
+	if (transfer->passed) {
+		transfer->received_bytes = closed->delivered_bytes;
+	}
+	exit_code = settle(transfer, closed);
 	if (exit_code == 0) {
 		keep_line(transfer, closed);
 	}
@@ -390,6 +408,16 @@ static int open_output(struct transfer *transfer)
 	return 0;
 }
 
+/* Is the body all that goes to the file, and nobody wants to hear of each piece of it? Then the
+ * daemon may write it, which saves its way through us. */
+static bool can_pass(const struct transfer *transfer)
+{
+	const struct get_options *options = transfer->get->options;
+
+	return options->targets[transfer->index].kind == OUTPUT_FILE && !options->common.json &&
+	       !options->include_head;
+}
+
 int transfer_start(struct transfer *transfer)
 {
 	static const struct fetchd_job_callbacks callbacks = {
@@ -406,8 +434,12 @@ int transfer_start(struct transfer *transfer)
 	};
 	struct get *get = transfer->get;
 	struct fetchd_request request = get->options->request;
+	bool may_pass = can_pass(transfer);
 	int r;
 
+	if (may_pass && fetchd_get_server(get->connection) == NULL) {
+		return -EAGAIN; /* its greeting, which says whether it can, is on its way */
+	}
 	r = open_output(transfer);
 	if (r == -EAGAIN) {
 		return r;
@@ -417,6 +449,10 @@ int transfer_start(struct transfer *transfer)
 		return 0;
 	}
 	request.url = transfer->url;
+	if (may_pass && fetchd_has_feature(get->connection, "fd-output")) {
+		request.output_fd = output_file_fd(&transfer->output);
+		transfer->passed = request.output_fd >= 0;
+	}
 	transfer->held = transfer->output.kind == OUTPUT_STDOUT && transfer->index != get->turn;
 	if (transfer->held) {
 		request.initial_credit_bytes = 0;
@@ -433,8 +469,9 @@ int transfer_start(struct transfer *transfer)
 		return 0;
 	}
 	output_discard(&transfer->output);
-	if (r == -EAGAIN) {
-		return r;
+	/* One that ends, or is sent, gives its files back. */
+	if (r == -EAGAIN || (r == -EMFILE && get->running > 0)) {
+		return -EAGAIN;
 	}
 	/* A lost connection is told of once, by who is running. */
 	if (fetchd_error(get->connection) != 0 || r == -EPIPE || r == -ECONNRESET) {

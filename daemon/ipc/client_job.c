@@ -4,7 +4,9 @@
  * under credit.
  *
  * Bound late: body bytes stay in the HTTP/2 stream until the client's output queue is short and the
- * job has credit. Ready jobs have their turns one frame at a time.
+ * job has credit. Ready jobs have their turns one frame at a time. Or the body goes to a descriptor
+ * that the client passed (output.h): then credit and turns have no meaning, and the news of the
+ * job's end waits until no thread writes any more.
  */
 #include "ipc/ipc_internal.h"
 
@@ -41,6 +43,10 @@ static void update(struct client_job *client_job)
 	bool waiting = job_available(client_job->job) > 0;
 	enum job_hold hold = JOB_NOT_HELD;
 
+	if (client_job->output) {
+		output_pull(client_job->output); /* which says itself when it holds the job */
+		return;
+	}
 	if (waiting && client_job->credit == 0) {
 		hold = JOB_WITHOUT_CREDIT;
 	} else if (waiting && client_job->peer->blocked) {
@@ -167,6 +173,15 @@ static void on_informational(void *ctx, unsigned status, const struct header_lis
 	send_headers(ctx, &frame, headers);
 }
 
+/* A response to HEAD, or 304, has a length and no body: it is for what comes that room is reserved.
+ */
+static void expect_body(const struct client_job *client_job, const struct job_head *head)
+{
+	if (client_job->output && head->response->has_content_length) {
+		output_expect(client_job->output, head->response->content_length);
+	}
+}
+
 static void on_head(void *ctx, const struct job_head *head)
 {
 	char remote[ADDRESS_TEXT_MAX];
@@ -195,6 +210,7 @@ static void on_head(void *ctx, const struct job_head *head)
 			},
 	};
 
+	expect_body(ctx, head);
 	send_headers(ctx, &frame, head->response->headers);
 }
 
@@ -256,7 +272,32 @@ static struct wire_optional timing(uint64_t us)
 	return (struct wire_optional){us != 0, us};
 }
 
-static void send_closed(struct peer *peer, uint64_t id, const struct job_result *result)
+static void free_client_job(struct client_job *client_job)
+{
+	if (!client_job->job) {
+		client_job->peer->lingering--;
+	}
+	HASH_DEL(client_job->peer->jobs, client_job);
+	output_free(client_job->output);
+	free(client_job->closed);
+	free(client_job);
+}
+
+/* Its end is told when its output is idle. Without memory for that it cannot be told at all. */
+static void linger(struct client_job *client_job, const struct wire_server_frame *closed)
+{
+	struct peer *peer = client_job->peer;
+
+	client_job->job = NULL;
+	peer->lingering++;
+	if (wire_server_frame_encode(closed, &client_job->closed, &client_job->closed_length) < 0) {
+		peer_goodbye(peer, WIRE_GOODBYE_NO_MEMORY, "an event could not be queued");
+	}
+}
+
+/* To the peer; or, where `later` is given, when that one's output is idle. */
+static void send_closed(struct peer *peer, uint64_t id, const struct job_result *result,
+			struct client_job *later)
 {
 	struct wire_failure failures[FAILURE_LINKS_MAX];
 	struct wire_attempt attempts[JOB_ATTEMPTS_MAX];
@@ -308,17 +349,88 @@ static void send_closed(struct peer *peer, uint64_t id, const struct job_result 
 			.url = attempt->url,
 		};
 	}
-	peer_send(peer, &frame);
+	if (later) {
+		linger(later, &frame);
+	} else {
+		peer_send(peer, &frame);
+	}
 }
 
 static void on_closed(void *ctx, const struct job_result *result)
 {
 	struct client_job *client_job = ctx;
 
+	struct peer *peer = client_job->peer;
+	bool lingers = false;
+
 	set_ready(client_job, false);
-	HASH_DEL(client_job->peer->jobs, client_job);
-	send_closed(client_job->peer, client_job->id, result);
-	free(client_job);
+	if (client_job->output) {
+		output_detach(client_job->output);
+		lingers = peer->state == PEER_OPEN && output_is_busy(client_job->output);
+	}
+	send_closed(peer, client_job->id, result, lingers ? client_job : NULL);
+	if (!lingers) {
+		free_client_job(client_job);
+	}
+}
+
+void client_job_abandon(struct client_job *client_job)
+{
+	if (client_job->job) {
+		job_cancel(client_job->job, FAIL_CLIENT_GONE);
+	} else {
+		free_client_job(client_job);
+	}
+}
+
+/* ---- the output ---- */
+
+static void on_output_failed(void *ctx, const struct failure *failure)
+{
+	struct client_job *client_job = ctx;
+
+	job_fail(client_job->job, CLOSE_OUTPUT_FAILED, failure);
+}
+
+static void on_output_idle(void *ctx)
+{
+	struct client_job *client_job = ctx;
+	struct peer *peer = client_job->peer;
+
+	if (client_job->closed) {
+		peer_send_encoded(peer, client_job->closed, client_job->closed_length);
+	}
+	free_client_job(client_job);
+	if (peer->leaving) {
+		peer_leave(peer);
+	}
+}
+
+static const struct output_callbacks output_callbacks = {
+	.on_failed = on_output_failed,
+	.on_idle = on_output_idle,
+};
+
+/* Where the body is to go. 0, or a failure code and *failure. */
+static int take_output(struct client_job *client_job, const struct wire_submit *submit,
+		       struct failure *failure)
+{
+	struct peer *peer = client_job->peer;
+	const struct job_option offset = {submit->output_offset.set, submit->output_offset.value};
+	struct passed_fd passed;
+
+	if (!submit->has_output) {
+		return 0;
+	}
+	if (passed_claimed(&peer->passed) != 1) {
+		failure_set(failure, FAIL_OUTPUT_INVALID,
+			    "the output is one descriptor, not %u (fd_count)",
+			    passed_claimed(&peer->passed));
+		return FAIL_OUTPUT_INVALID;
+	}
+	passed = passed_take(&peer->passed);
+	return output_new(peer->ipc->outputs, &passed, offset, &output_callbacks, client_job,
+			  &client_job->output, failure);
 }
 
 static const struct job_sink_ops sink_ops = {
@@ -380,7 +492,7 @@ static void deny(struct peer *peer, uint64_t id, const struct failure *failure)
 		.failure = failure,
 	};
 
-	send_closed(peer, id, &result);
+	send_closed(peer, id, &result, NULL);
 }
 
 static int submit(struct client_job *client_job, const struct wire_submit *submit,
@@ -418,6 +530,8 @@ static int submit(struct client_job *client_job, const struct wire_submit *submi
 		.progress_interval_ms = submit->progress_interval_ms,
 	};
 
+	int rc = 0;
+
 	assert(submit->header_count <= WIRE_HEADERS_MAX);
 	for (size_t i = 0; i < submit->header_count; i++) {
 		fields[i] = (struct header_field){
@@ -427,8 +541,15 @@ static int submit(struct client_job *client_job, const struct wire_submit *submi
 			.value_length = submit->headers[i].value.length,
 		};
 	}
-	return job_submit(peer->ipc->world.jobs, &spec, &peer->owner, &sink_ops, client_job,
-			  &client_job->job, failure);
+	rc = take_output(client_job, submit, failure);
+	if (rc == 0) {
+		rc = job_submit(peer->ipc->world.jobs, &spec, &peer->owner, &sink_ops, client_job,
+				&client_job->job, failure);
+	}
+	if (rc == 0 && client_job->output) {
+		output_attach(client_job->output, client_job->job);
+	}
+	return rc;
 }
 
 void client_job_submit(struct peer *peer, uint64_t id, const struct wire_submit *wire_submit)
@@ -467,6 +588,7 @@ void client_job_submit(struct peer *peer, uint64_t id, const struct wire_submit 
 	}
 	if (submit(client_job, wire_submit, &failure) != 0) {
 		HASH_DEL(peer->jobs, client_job);
+		output_free(client_job->output);
 		free(client_job);
 		deny(peer, id, &failure);
 		return;

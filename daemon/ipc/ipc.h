@@ -8,6 +8,7 @@
 #include "base/account.h"
 #include "base/config.h"
 #include "base/loop.h"
+#include "base/worker.h"
 #include "http/env.h"
 #include "http/pool.h"
 #include "job/job.h"
@@ -23,6 +24,7 @@ struct ipc_world {
 	struct pool *pool;
 	struct jobs *jobs;
 	struct accounts *accounts;
+	struct workers *writers;     /* for what blocks on passed descriptors */
 	const struct config *config; /* until ipc_reconfigure() */
 	const char *version;         /* of the daemon, "0.1.0" */
 };

@@ -7,12 +7,16 @@
  *     peer.c        one client's socket: frames in, frames out, its end
  *     requests.c    what a client's frames ask for
  *     client_job.c  the sink that hands a job to its client, under credit
+ *     passed.c      descriptors that a client passed
+ *     output.c      a job's body into one of these; output_check.c says which are good for it
  *     report.c      List and Stats
  */
 #pragma once
 
 #include "base/hash.h"
 #include "ipc/ipc.h"
+#include "ipc/output.h"
+#include "ipc/passed.h"
 #include "proto/framing.h"
 #include "proto/wire.h"
 
@@ -27,6 +31,7 @@ struct ipc {
 	struct loop_timer accept_pause;
 	struct peer *peers;
 	uint32_t peer_count;
+	struct outputs *outputs;
 	void (*on_gone)(void *ctx);
 	void *on_gone_ctx;
 	struct loop_task gone;
@@ -53,6 +58,7 @@ struct peer {
 	struct account_charge charge;
 	struct job_owner owner;
 	struct frame_reader reader;
+	struct passed_queue passed;
 	size_t low_water; /* body enters `out` below this; fixed with out's ceiling */
 	struct bytes out;
 	bool blocked;             /* the socket takes no more for now */
@@ -61,8 +67,10 @@ struct peer {
 	uint64_t default_credit,
 		max_credit; /* as its hello was answered, whatever is reloaded later */
 	uint64_t last_id;
-	bool reading;    /* LOOP_READ is watched */
-	uint8_t *unread; /* input that was received and has to wait for the next round */
+	unsigned lingering; /* of its jobs, those that have ended, and a thread still writes */
+	bool leaving;       /* Goodbye(SHUTDOWN), as soon as there are none of these */
+	bool reading;       /* LOOP_READ is watched */
+	uint8_t *unread;    /* input that was received and has to wait for the next round */
 	size_t unread_length;
 	unsigned work;            /* of requests in this round */
 	struct loop_timer resume; /* while there is `unread` */
@@ -75,7 +83,10 @@ struct peer {
 /* A job and the client it belongs to. */
 struct client_job {
 	struct peer *peer;
-	struct job *job;
+	struct job *job;       /* NULL: it has ended, but `closed` cannot be sent yet */
+	struct output *output; /* where the body goes; NULL: to the client */
+	uint8_t *closed;       /* the frame, for when no thread writes any more */
+	size_t closed_length;
 	uint64_t id; /* the client's */
 	uint64_t credit;
 	uint64_t offset; /* body bytes queued for the client so far */
@@ -98,6 +109,10 @@ void peer_turn_away(int take_fd, const char *text);
 void peer_free(struct peer *peer);
 /* Queues a control frame. What cannot be queued ends the peer; callers need not care. */
 void peer_send(struct peer *peer, const struct wire_server_frame *frame);
+/* The same for one that is encoded already. */
+void peer_send_encoded(struct peer *peer, const uint8_t *data, size_t length);
+/* Goodbye(SHUTDOWN), behind the ends of jobs that a thread still writes for. */
+void peer_leave(struct peer *peer);
 /* Queues Goodbye and ends the conversation. */
 __attribute__((format(printf, 3, 4))) void
 peer_goodbye(struct peer *peer, enum wire_goodbye_code code, const char *format, ...);
@@ -114,6 +129,8 @@ void request_handle(struct peer *peer, const struct wire_client_frame *frame);
 /* ---- client_job.c ---- */
 void client_job_submit(struct peer *peer, uint64_t id, const struct wire_submit *submit);
 void client_job_credit(struct client_job *client_job, uint64_t bytes);
+/* The client is gone: ends it, and nothing is sent. */
+void client_job_abandon(struct client_job *client_job);
 /* Moves body bytes of ready jobs, in turn, into the peer's output while that is below its low
  * water. */
 void client_job_pull(struct peer *peer);

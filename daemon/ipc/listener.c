@@ -17,6 +17,8 @@
 #define ACCEPTS_PER_ROUND 64u
 /* Out of descriptors or memory: the backlog waits, the loop does not spin. */
 #define ACCEPT_PAUSE_MS 200u
+/* One is written, another one is ready: a thread never waits for the loop. */
+#define FILES_PER_WRITER 2u
 
 static void on_acceptable(void *ctx, unsigned events);
 
@@ -48,6 +50,13 @@ int ipc_new(const struct ipc_world *world, struct ipc **ret_ipc)
 	ipc->started_ms = loop_now_ms(world->loop);
 	ipc->fd = -1;
 	loop_task_init(&ipc->gone, report_gone, ipc);
+	ipc->outputs =
+		outputs_new(world->loop, world->writers,
+			    FILES_PER_WRITER * (unsigned)world->config->daemon.writer_threads);
+	if (!ipc->outputs) {
+		free(ipc);
+		return -ENOMEM;
+	}
 	*ret_ipc = ipc;
 	return 0;
 }
@@ -62,6 +71,7 @@ void ipc_free(struct ipc *ipc)
 		peer_free(ipc->peers);
 	}
 	loop_task_cancel(&ipc->gone);
+	outputs_free(ipc->outputs);
 	free(ipc);
 }
 
@@ -149,7 +159,7 @@ void ipc_say_goodbye(struct ipc *ipc, void (*on_gone)(void *ctx), void *ctx)
 	ipc->on_gone = on_gone;
 	ipc->on_gone_ctx = ctx;
 	DL_FOREACH (ipc->peers, peer) {
-		peer_goodbye(peer, WIRE_GOODBYE_SHUTDOWN, "the daemon stops");
+		peer_leave(peer);
 	}
 	if (!ipc->peers) {
 		loop_task_queue(&ipc->gone, ipc->world.loop);

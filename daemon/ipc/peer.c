@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,6 +79,12 @@ void peer_queue_flush(struct peer *peer)
 }
 
 /* `reserve`: room that only a Goodbye may use. */
+static int append(struct peer *peer, const uint8_t *data, size_t length, size_t reserve)
+{
+	return length + reserve > bytes_room(&peer->out) ? -ENOBUFS
+							 : bytes_append(&peer->out, data, length);
+}
+
 static int enqueue(struct peer *peer, const struct wire_server_frame *frame, size_t reserve)
 {
 	uint8_t *data = NULL;
@@ -87,20 +94,13 @@ static int enqueue(struct peer *peer, const struct wire_server_frame *frame, siz
 	if (rc < 0) {
 		return rc;
 	}
-	rc = length + reserve > bytes_room(&peer->out) ? -ENOBUFS
-						       : bytes_append(&peer->out, data, length);
+	rc = append(peer, data, length, reserve);
 	free(data);
 	return rc;
 }
 
-void peer_send(struct peer *peer, const struct wire_server_frame *frame)
+static void queued(struct peer *peer, int rc)
 {
-	int rc = 0;
-
-	if (peer->state == PEER_DEAD || peer->state == PEER_CLOSING) {
-		return;
-	}
-	rc = enqueue(peer, frame, GOODBYE_ROOM);
 	if (rc == -ENOBUFS) {
 		peer_goodbye(peer, WIRE_GOODBYE_SLOW_CONSUMER,
 			     "%zu bytes of events wait unread (ipc.control_budget)",
@@ -113,6 +113,28 @@ void peer_send(struct peer *peer, const struct wire_server_frame *frame)
 		return;
 	}
 	peer_queue_flush(peer);
+}
+
+void peer_send(struct peer *peer, const struct wire_server_frame *frame)
+{
+	if (peer->state != PEER_DEAD && peer->state != PEER_CLOSING) {
+		queued(peer, enqueue(peer, frame, GOODBYE_ROOM));
+	}
+}
+
+void peer_send_encoded(struct peer *peer, const uint8_t *data, size_t length)
+{
+	if (peer->state != PEER_DEAD && peer->state != PEER_CLOSING) {
+		queued(peer, append(peer, data, length, GOODBYE_ROOM));
+	}
+}
+
+void peer_leave(struct peer *peer)
+{
+	peer->leaving = true;
+	if (peer->lingering == 0) {
+		peer_goodbye(peer, WIRE_GOODBYE_SHUTDOWN, "the daemon stops");
+	}
 }
 
 static void on_linger_over(void *ctx)
@@ -269,7 +291,15 @@ static void take_frame(struct peer *peer, const uint8_t *data, size_t length)
 			     strerror(-rc));
 		return;
 	}
-	request_handle(peer, frame);
+	if (passed_claim(&peer->passed, frame->fd_count)) {
+		request_handle(peer, frame);
+		passed_end_frame(&peer->passed);
+	} else {
+		peer_goodbye(peer, WIRE_GOODBYE_BAD_MESSAGE,
+			     "a frame says that %" PRIu32
+			     " descriptors ride on it, and they do not",
+			     frame->fd_count);
+	}
 	wire_client_frame_free(frame);
 }
 
@@ -325,6 +355,10 @@ static void take_bytes(struct peer *peer, const uint8_t *data, size_t length)
 		}
 	}
 	watch_frame(peer);
+	/* Descriptors come no later than their frame's first byte, so these are nobody's. */
+	if (!peer->unread && !frame_reader_partial(&peer->reader)) {
+		passed_clear(&peer->passed);
+	}
 }
 
 static void resume(void *ctx)
@@ -348,16 +382,18 @@ static void on_readable(struct peer *peer)
 
 	peer->work = 0;
 	for (unsigned i = 0; i < READS_PER_ROUND; i++) {
+		const char *why = "";
 		ssize_t count = 0;
 
 		if (peer->unread || (peer->state != PEER_HELLO && peer->state != PEER_OPEN)) {
 			break;
 		}
-		count = recv(peer->fd, buffer, IPC_READ_SIZE, MSG_DONTWAIT);
-		if (count < 0 && errno == EINTR) {
-			continue;
+		count = passed_receive(&peer->passed, peer->fd, buffer, IPC_READ_SIZE, &why);
+		if (count == -EAGAIN) {
+			break;
 		}
-		if (count < 0 && errno == EAGAIN) {
+		if (count == -EBADMSG) {
+			peer_goodbye(peer, WIRE_GOODBYE_BAD_MESSAGE, "%s", why);
 			break;
 		}
 		if (count <= 0) {
@@ -447,6 +483,7 @@ int peer_new(struct ipc *ipc, int take_fd, struct peer **ret_peer)
 	}
 	peer->state = PEER_HELLO;
 	frame_reader_init(&peer->reader, WIRE_CLIENT_FRAME_MAX);
+	passed_init(&peer->passed, ipc->world.accounts, ipc->world.writers, peer->owner.uid);
 	peer->low_water = (size_t)config->ipc.output_buffer;
 	peer->reading = true;
 	bytes_init(&peer->out, (size_t)(config->ipc.output_buffer + config->ipc.control_budget) +
@@ -469,7 +506,7 @@ void peer_free(struct peer *peer)
 	peer->state = PEER_DEAD;
 	HASH_ITER(hh, peer->jobs, client_job, next)
 	{
-		job_cancel(client_job->job, FAIL_CLIENT_GONE);
+		client_job_abandon(client_job);
 	}
 	assert(!peer->jobs && !peer->ready);
 	loop_task_cancel(&peer->flush);
@@ -479,6 +516,7 @@ void peer_free(struct peer *peer)
 	free(peer->unread);
 	loop_io_stop(&peer->io);
 	close(peer->fd);
+	passed_fini(&peer->passed);
 	frame_reader_fini(&peer->reader);
 	bytes_clear(&peer->out);
 	account_discharge(&peer->charge);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* What is served beyond version 1.0 of the protocol. */
-static const char *const features[] = {"redirects", "uploads"};
+static const char *const features[] = {"redirects", "uploads", "fd-output"};
 
 /* Of what a peer may ask for in one round: a walk over all jobs or origins is worth many frames. */
 #define WORK_OF_QUESTION 1024u
@@ -80,6 +80,9 @@ static struct client_job *find_job(struct peer *peer, uint64_t id)
 	HASH_FIND(hh, peer->jobs, &id, sizeof(id), client_job);
 	if (!client_job && (id == 0 || id > peer->last_id)) {
 		peer_goodbye(peer, WIRE_GOODBYE_BAD_ID, "id %" PRIu64 " was never submitted", id);
+	}
+	if (client_job && !client_job->job) {
+		return NULL; /* all but the news of it */
 	}
 	return client_job;
 }

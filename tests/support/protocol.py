@@ -129,9 +129,15 @@ class Client:
 
     # -- frames
 
-    def send(self, frame):
+    def send(self, frame, fds=()):
+        """`fds` ride on the frame's first byte."""
         data = frame.SerializeToString()
-        self.send_raw(varint(len(data)) + data)
+        data = varint(len(data)) + data
+        if fds:
+            sent = socket.send_fds(self.socket, [data], list(fds))
+            data = data[sent:]
+        if data:
+            self.send_raw(data)
 
     def send_raw(self, data):
         self.socket.sendall(data)
@@ -203,7 +209,7 @@ class Client:
         self.last_id += 1
         return self.last_id
 
-    def submit(self, url, headers=(), **fields):
+    def submit(self, url, headers=(), fds=(), fd_count=None, **fields):
         """Submits a job; `fields` as in Submit. Returns its id."""
         number = self.next_id()
         submit = pb.Submit(url=url, **fields)
@@ -212,7 +218,8 @@ class Client:
                 name=name if isinstance(name, bytes) else name.encode(),
                 value=value if isinstance(value, bytes) else value.encode(),
             )
-        self.send(pb.ClientFrame(id=number, submit=submit))
+        fds = [fd if isinstance(fd, int) else fd.fileno() for fd in fds]
+        self.send(pb.ClientFrame(id=number, fd_count=len(fds) if fd_count is None else fd_count, submit=submit), fds)
         self.frames[number] = []
         credit = submit.initial_credit if submit.WhichOneof("opt_initial_credit") else self.default_credit
         self.granted[number] = credit
@@ -305,6 +312,14 @@ class Client:
         results = [Result(self.frames[number]) for number in numbers]
         return results[0] if len(results) == 1 else results
 
+    def submit_to(self, url, *fds, offset=None, **fields):
+        """Submits a job whose body goes to a descriptor."""
+        output = pb.Output(offset=offset) if offset is not None else pb.Output()
+        return self.submit(url, fds=fds, output=output, **fields)
+
+    def fetch_to(self, url, *fds, **fields):
+        return self.finish(self.submit_to(url, *fds, **fields))
+
     def fetch(self, url, headers=(), **fields):
         return self.finish(self.submit(url, headers, **fields))
 
@@ -313,10 +328,12 @@ class FakeDaemon:
     """A daemon that says what a test wants, to one client: `script` is called with this, in a thread, when the hellos
     are exchanged. Leaving the block waits for its end, and raises what went wrong in it."""
 
-    def __init__(self, folder, script):
+    def __init__(self, folder, script, features=()):
         self.path = pathlib.Path(folder) / "fake.sock"
         self.script = script
+        self.features = features
         self.input = bytearray()
+        self.fds = []  # received and nobody's yet; the script closes what it takes
         self.error = None
         self.socket = None
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -352,6 +369,7 @@ class FakeDaemon:
                 self.send(
                     hello=pb.ServerHello(
                         major=1,
+                        features=self.features,
                         server_version="0.0.0",
                         instance_id="0" * 32,
                         max_client_frame_bytes=65536,
@@ -378,7 +396,8 @@ class FakeDaemon:
                     frame = pb.ClientFrame.FromString(bytes(self.input[index + 1 : index + 1 + length]))
                     del self.input[: index + 1 + length]
                     return frame
-            data = self.socket.recv(262144)
+            data, fds, _, _ = socket.recv_fds(self.socket, 262144, 16)
+            self.fds += fds
             if not data:
                 raise Gone
             self.input += data

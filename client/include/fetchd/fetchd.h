@@ -77,6 +77,9 @@ enum fetchd_close_reason {
 	/* Refused by the daemon: a bad request, policy, or a quota. Nothing was sent; or, after
 	 * redirections, nothing to where the last one points. */
 	FETCHD_CLOSE_DENIED = 14,
+	/* The descriptor given as output_fd could not be written; the failure has the errno.
+	 * Partial body. */
+	FETCHD_CLOSE_OUTPUT_FAILED = 15,
 	/* The daemon stopped. */
 	FETCHD_CLOSE_SHUTDOWN = 18,
 	/* The library's own, never on the wire: the connection to the daemon is gone, so nothing
@@ -104,6 +107,8 @@ enum fetchd_failure_code {
 	FETCHD_FAIL_TOO_MANY_REDIRECTS = 13,
 	FETCHD_FAIL_REDIRECT_INVALID = 14,
 	FETCHD_FAIL_REDIRECT_CLEARTEXT = 15,
+	FETCHD_FAIL_OUTPUT_INVALID = 16,
+	FETCHD_FAIL_TOO_MANY_FDS = 17,
 	/* finding and reaching the origin */
 	FETCHD_FAIL_DNS_NOT_FOUND = 20,
 	FETCHD_FAIL_DNS_FAILED = 21,
@@ -157,7 +162,8 @@ enum fetchd_failure_code {
 	FETCHD_FAIL_CANCELLED_BY_CLIENT = 80,
 	FETCHD_FAIL_CLIENT_GONE = 81,
 	FETCHD_FAIL_STOPPED = 82,
-	FETCHD_FAIL_INTERNAL = 83
+	FETCHD_FAIL_INTERNAL = 83,
+	FETCHD_FAIL_OUTPUT_ERROR = 84
 };
 
 /* Which waiting job goes first at an origin; within one level first in, first out. */
@@ -188,6 +194,7 @@ enum fetchd_wait_reason {
 	FETCHD_WAIT_STREAM_LIMIT = 3,     /* all connections there have all the streams they may */
 	FETCHD_WAIT_CONNECTION_LIMIT = 4, /* the pool has all the connections it may have */
 	FETCHD_WAIT_ORIGIN_BACKOFF = 5,   /* a pause, after connections that served nothing */
+	FETCHD_WAIT_USER_QUOTA = 6,       /* the user has all the streams that one may have */
 	FETCHD_WAIT_MEMORY_BUDGET = 7,    /* the streams in flight may fill the memory budget */
 	FETCHD_WAIT_CLIENT_CREDIT = 8,    /* the client has granted no credit for what is there */
 	FETCHD_WAIT_CLIENT_SOCKET = 9,    /* the client does not read its socket */
@@ -198,7 +205,8 @@ enum fetchd_wait_reason {
 	FETCHD_WAIT_PEER_SOCKET = 14,     /* the origin takes no bytes of the request */
 	FETCHD_WAIT_RESPONSE = 15,        /* the response's head */
 	FETCHD_WAIT_BODY = 16,            /* more of the response's body */
-	FETCHD_WAIT_CLIENT_UPLOAD = 17    /* more of the request's body, from the client */
+	FETCHD_WAIT_CLIENT_UPLOAD = 17,   /* more of the request's body, from the client */
+	FETCHD_WAIT_OUTPUT = 18           /* output_fd has not taken what is there yet */
 };
 
 /* Where a connection of the daemon's pool is. */
@@ -411,10 +419,21 @@ struct fetchd_request {
 	/* Credit is returned by fetchd_job_credit() alone. */
 	bool manual_credit;
 	/* The request's body comes in pieces, by fetchd_job_upload(); `body` is NULL then. Such a
-	 * request is sent a second time (replay, retry, a redirection with its body) only as long as
-	 * all of it that was given fits the daemon's buffer. */
+	 * request is sent a second time (replay, retry, a redirection with its body) only as long
+	 * as all of it that was given fits the daemon's buffer. */
 	bool upload;
 	unsigned char reserved[7]; /* 0 */
+	/* Where the daemon itself writes the body: a descriptor open for writing, of a regular
+	 * file, of a pipe with O_NONBLOCK set, or of a stream socket. -1: nowhere, the body comes
+	 * through on_body. It is borrowed for the time of fetchd_submit(): the library duplicates
+	 * it, and hands it to the daemon and forgets it when the request is sent; the caller may
+	 * close his own at once. There is no on_body then, and credit has no meaning; ask for
+	 * on_progress to see it grow. Nothing is written any more once on_closed is called. Only
+	 * with the daemon's feature "fd-output". */
+	int output_fd;
+	/* Where in a regular file that is not open for appending to begin; FETCHD_DEFAULT: at its
+	 * file position. The position is not moved in either case. */
+	uint64_t output_offset;
 };
 
 /* clang-format off */
@@ -422,7 +441,7 @@ struct fetchd_request {
 	sizeof(struct fetchd_request), NULL, NULL, NULL, 0, NULL, 0, FETCHD_DEFAULT, \
 	FETCHD_DEFAULT, FETCHD_DEFAULT, FETCHD_DEFAULT, FETCHD_DEFAULT, FETCHD_DEFAULT, \
 	FETCHD_DEFAULT, FETCHD_DEFAULT, FETCHD_DEFAULT, FETCHD_PRIORITY_DEFAULT, 0, 0, false, \
-	false, false, false, false, {0}}
+	false, false, false, false, {0}, -1, FETCHD_DEFAULT}
 /* clang-format on */
 
 /* ---- jobs: what happens ---- */
@@ -551,8 +570,10 @@ struct fetchd_job_callbacks {
  * fetchd_wait(), so that many jobs go out in one write. 0 and, if `ret_job` is not NULL, the job's
  * handle. -EINVAL and -EMSGSIZE as fetchd_request_check() gives them; -E2BIG: a struct with fields
  * set that this library does not know; -EAGAIN: more than 1 MiB is unsent, poll for POLLOUT and try
- * again; -ENOMEM; or the error of a lost connection. What the daemon thinks of URL, method and
- * header fields is said by on_closed, with DENIED. */
+ * again; for a request with output_fd also: the daemon's greeting has not arrived, so try again
+ * when fetchd_get_server() gives one. -EOPNOTSUPP: the daemon does not take an output_fd. -ENOMEM;
+ * -EBADF, -EMFILE: output_fd cannot be duplicated; or the error of a lost connection. What the
+ * daemon thinks of URL, method and header fields is said by on_closed, with DENIED. */
 FETCHD_API int fetchd_submit(struct fetchd_connection *connection,
 			     const struct fetchd_request *request,
 			     const struct fetchd_job_callbacks *callbacks, void *user,
@@ -787,8 +808,8 @@ struct fetchd_result {
  * initial_credit_bytes of 0, are ignored: bytes have credit again once they are written.
  * 0: ENDED, everything is written. 1: the job ended otherwise, see the result. Negative: it could
  * not be done: the daemon cannot be reached or was lost, or the error of writing to `fd`, which
- * cancels the job; -EINVAL for a request with `upload`, which has nobody here to give it. What was
- * written by then stays written. */
+ * cancels the job; -EINVAL for a request with `upload`, which has nobody here to give it, or with
+ * an output_fd of its own. What was written by then stays written. */
 FETCHD_API int fetchd_fetch_to_fd(const char *socket_path, const struct fetchd_request *request,
 				  int fd, struct fetchd_result *ret_result);
 

@@ -103,6 +103,29 @@ static void lowered_limit_keeps_what_is_charged(void **state)
 	accounts_free(accounts);
 }
 
+/* For what is held to a share elsewhere: there is no limit, and a charge may change. */
+static void charges_beyond_the_limit(void **state)
+{
+	(void)state;
+	struct accounts *accounts = accounts_new(limits);
+	struct account_charge a = {0};
+	struct account_charge b = {0};
+	assert_int_equal(account_charge_over(accounts, 1, ACCOUNT_BUFFER, 5000, &a), 0);
+	assert_int_equal(account_charge_over(accounts, 1, ACCOUNT_BUFFER, 0, &b), 0);
+	assert_int_equal(account_held(accounts, 1, ACCOUNT_BUFFER), 5000);
+	account_recharge(&b, 700);
+	assert_int_equal(account_held(accounts, 1, ACCOUNT_BUFFER), 5700);
+	account_recharge(&a, 30);
+	assert_int_equal(account_held(accounts, 1, ACCOUNT_BUFFER), 730);
+	account_discharge(&a);
+	assert_int_equal(account_held(accounts, 1, ACCOUNT_BUFFER), 700);
+	account_recharge(&a, 9); /* nothing is charged any more */
+	assert_int_equal(account_held(accounts, 1, ACCOUNT_BUFFER), 700);
+	account_discharge(&b);
+	assert_null(accounts->by_uid);
+	accounts_free(accounts);
+}
+
 static void out_of_memory_charges_nothing(void **state)
 {
 	(void)state;
@@ -147,6 +170,7 @@ int main(void)
 		cmocka_unit_test(charges_come_and_go),
 		cmocka_unit_test(limit_is_exact_and_per_uid),
 		cmocka_unit_test(lowered_limit_keeps_what_is_charged),
+		cmocka_unit_test(charges_beyond_the_limit),
 		cmocka_unit_test(out_of_memory_charges_nothing),
 		cmocka_unit_test(many_uids),
 	};

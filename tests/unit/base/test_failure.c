@@ -22,7 +22,7 @@ static void names_come_from_the_tables(void **state)
 	FAILURE_CODE_TABLE(X)
 #undef X
 	assert_string_equal(close_reason_name(CLOSE_NONE), "NONE");
-	assert_string_equal(close_reason_name((enum close_reason)15), "NONE");
+	assert_string_equal(close_reason_name((enum close_reason)16), "NONE");
 	assert_string_equal(close_reason_name((enum close_reason)4000), "NONE");
 	assert_string_equal(failure_code_name(FAIL_NONE), "NONE");
 	assert_string_equal(failure_code_name((enum failure_code) - 1), "NONE");

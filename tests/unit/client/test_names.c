@@ -51,7 +51,7 @@ static void test_other_enums(void **state)
 	assert_string_equal(fetchd_connection_state_name(FETCHD_CONNECTION_##name), #name);
 	CONNECTION_STATE_TABLE(X)
 #undef X
-	assert_string_equal(fetchd_wait_reason_name((enum fetchd_wait_reason)6), "UNSPECIFIED");
+	assert_string_equal(fetchd_wait_reason_name((enum fetchd_wait_reason)99), "UNSPECIFIED");
 	assert_string_equal(fetchd_connection_state_name((enum fetchd_connection_state)6),
 			    "UNSPECIFIED");
 	assert_int_equal(FETCHD_WARNING_RECEIVED_SIZE, WIRE_WARNING_RECEIVED_SIZE);

@@ -3,6 +3,7 @@
 #include "unit/client/fake_daemon.h"
 
 #include <stdio.h>
+#include <sys/mman.h>
 
 static void test_every_field(void **state)
 {
@@ -99,6 +100,61 @@ static void test_defaults_are_absent(void **state)
 	assert_int_equal(frame->submit.max_redirects, 0);
 	assert_false(frame->submit.redirect_to_cleartext);
 	assert_false(frame->submit.has_upload);
+	wire_client_frame_free(frame);
+	fetchd_close(connection);
+	fake_stop(&fake);
+}
+
+static void test_an_output(void **state)
+{
+	struct fetchd_request request = FETCHD_REQUEST_INIT;
+	struct fetchd_result result = FETCHD_RESULT_INIT;
+	struct fake_daemon fake;
+	struct fetchd_connection *connection = fake_start(&fake);
+	struct wire_client_frame *frame;
+	const char *features[] = {"uploads", "fd-output"}, *why = NULL;
+	int fd = memfd_create("output", MFD_CLOEXEC);
+
+	(void)state;
+	assert_true(fd >= 0);
+	request.url = "https://example.org/";
+	request.output_offset = 5;
+	assert_int_equal(fetchd_request_check(&request, &why), -EINVAL);
+	assert_non_null(strstr(why, "output_fd"));
+	request.output_fd = fd;
+	assert_int_equal(fetchd_request_check(&request, NULL), 0);
+	/* It has one of its own. */
+	assert_int_equal(fetchd_fetch_to_fd("/nowhere", &request, fd, &result), -EINVAL);
+	/* Nobody knows yet whether the daemon can; then it cannot. */
+	assert_int_equal(fetchd_submit(connection, &request, NULL, NULL, NULL), -EAGAIN);
+	fake_greet(&fake, connection);
+	assert_int_equal(fetchd_submit(connection, &request, NULL, NULL, NULL), -EOPNOTSUPP);
+	assert_int_equal(fetchd_open_jobs(connection), 0);
+	fetchd_close(connection);
+	fake_stop(&fake);
+
+	connection = fake_start(&fake);
+	assert_int_equal(fetchd_flush(connection), 0);
+	(void)fake_expect(&fake, WIRE_CLIENT_HELLO);
+	fake_send(&fake, &(struct wire_server_frame){.kind = WIRE_SERVER_HELLO,
+						     .hello = {.major = WIRE_MAJOR,
+							       .features = features,
+							       .feature_count = 2}});
+	while (fetchd_get_server(connection) == NULL) {
+		assert_true(fetchd_wait(connection, -1) >= 0);
+	}
+	request.output_fd = 1 << 20;
+	assert_int_equal(fetchd_submit(connection, &request, NULL, NULL, NULL), -EBADF);
+	assert_int_equal(fetchd_open_jobs(connection), 0);
+	request.output_fd = fd;
+	assert_int_equal(fetchd_submit(connection, &request, NULL, NULL, NULL), 0);
+	close(fd); /* the library has its own */
+	assert_int_equal(fetchd_flush(connection), 0);
+	frame = fake_next(&fake);
+	assert_non_null(frame);
+	assert_int_equal(frame->fd_count, 1);
+	assert_true(frame->submit.has_output);
+	assert_true(frame->submit.output_offset.set && frame->submit.output_offset.value == 5);
 	wire_client_frame_free(frame);
 	fetchd_close(connection);
 	fake_stop(&fake);
@@ -248,6 +304,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_field),
 		cmocka_unit_test(test_defaults_are_absent),
+		cmocka_unit_test(test_an_output),
 		cmocka_unit_test(test_sizes_of_other_versions),
 		cmocka_unit_test(test_what_cannot_be_sent),
 	};

@@ -19,6 +19,7 @@
 #define TALKER_IDS_MAX 256u
 
 static struct ipc *ipc;
+static struct workers *ipc_writers;
 static char ipc_folder[64];
 static char ipc_path[96];
 
@@ -50,12 +51,14 @@ static inline int ipc_setup(void **state)
 	snprintf(ipc_folder, sizeof(ipc_folder), "/tmp/fetchd-test-XXXXXX");
 	assert_non_null(mkdtemp(ipc_folder));
 	snprintf(ipc_path, sizeof(ipc_path), "%s/socket", ipc_folder);
+	assert_int_equal(workers_new(world.loop, 2, &ipc_writers), 0);
 	ipc_world = (struct ipc_world){
 		.loop = world.loop,
 		.env = world.http.env,
 		.pool = world.pool,
 		.jobs = world.jobs,
 		.accounts = world.accounts,
+		.writers = ipc_writers,
 		.config = world.config,
 		.version = "1.2.3",
 	};
@@ -70,9 +73,11 @@ static inline int ipc_teardown(void **state)
 	char lock[128];
 
 	ipc_free(ipc);
+	workers_free(ipc_writers);
 	rounds(world.loop, 2);
 	assert_int_equal(account_held(world.accounts, geteuid(), ACCOUNT_JOBS), 0);
 	assert_int_equal(account_held(world.accounts, geteuid(), ACCOUNT_PEERS), 0);
+	assert_int_equal(account_held(world.accounts, geteuid(), ACCOUNT_FDS), 0);
 	snprintf(lock, sizeof(lock), "%s.lock", ipc_path);
 	(void)unlink(lock);
 	(void)unlink(ipc_path);
@@ -311,6 +316,39 @@ static inline void talker_submit_url(struct talker *talker, uint64_t id, const c
 
 	talker->granted[id] = credit;
 	talker_send(talker, &frame);
+}
+
+/* A job whose body goes to `fd`, which rides on the frame. */
+static inline void talker_submit_to(struct talker *talker, uint64_t id, int fd)
+{
+	struct wire_client_frame frame = {
+		.id = id,
+		.fd_count = 1,
+		.kind = WIRE_CLIENT_SUBMIT,
+		.submit = {.url = h2_url(world.origin, "/"), .has_output = true}};
+	union {
+		struct cmsghdr align;
+		unsigned char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.bytes = {0}};
+	uint8_t *data = NULL;
+	size_t length = 0;
+	struct iovec iov;
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct cmsghdr *header = NULL;
+
+	test_side++;
+	assert_int_equal(wire_client_frame_encode(&frame, &data, &length), 0);
+	test_side--;
+	iov = (struct iovec){.iov_base = data, .iov_len = length};
+	message.msg_control = control.bytes;
+	message.msg_controllen = sizeof(control.bytes);
+	header = CMSG_FIRSTHDR(&message);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &fd, sizeof(int));
+	assert_int_equal(sendmsg(talker->fd, &message, MSG_NOSIGNAL), length);
+	free(data);
 }
 
 static inline void talker_submit(struct talker *talker, uint64_t id, uint64_t credit)

@@ -6,7 +6,9 @@
 #include "unit/ipc/ipc_world.h"
 #include "unit/support/allocations.h"
 
-static void converse(struct talker *talker)
+#include <sys/mman.h>
+
+static void converse(struct talker *talker, int output)
 {
 	struct wire_client_frame hello = {.kind = WIRE_CLIENT_HELLO,
 					  .hello = {.major = WIRE_MAJOR, .client_name = "talker"}};
@@ -24,6 +26,7 @@ static void converse(struct talker *talker)
 	talker_send(talker, &submit);
 	talker_ask(talker, WIRE_CLIENT_LIST, 2);
 	talker_ask(talker, WIRE_CLIENT_STATS, 3);
+	talker_submit_to(talker, 4, output);
 }
 
 static void every_allocation_of_a_conversation(void **state)
@@ -34,6 +37,9 @@ static void every_allocation_of_a_conversation(void **state)
 	for (; failed; count++) {
 		struct talker *talker = NULL;
 		struct talker *next = NULL;
+		const struct wire_server_frame *written = NULL;
+		int output = memfd_create("output", MFD_CLOEXEC);
+		struct stat st;
 
 		assert_true(count < 2000);
 		world.origin->automatic = true;
@@ -41,14 +47,22 @@ static void every_allocation_of_a_conversation(void **state)
 		world.origin->automatic_trailers = true;
 		talker = talker_new();
 		test_side++;
-		converse(talker);
+		converse(talker, output);
 		test_side--;
 		allocations_arm(count);
-		UNTIL(world.loop, talker->eof || (talker->closed[1] &&
+		UNTIL(world.loop, talker->eof || (talker->closed[1] && talker->closed[4] &&
 						  talker_find(talker, WIRE_SERVER_LIST, 2, 0) &&
 						  talker_find(talker, WIRE_SERVER_STATS, 3, 0)));
 		failed = allocations_disarm();
 		assert_true(failed || !talker->eof);
+		assert_int_equal(fstat(output, &st), 0);
+		written = talker_find(talker, WIRE_SERVER_CLOSED, 4, 0);
+		if (written) {
+			assert_int_equal(st.st_size, written->closed.bytes.delivered);
+			assert_true(failed || written->closed.reason == WIRE_CLOSE_ENDED);
+			assert_true(written->closed.reason != WIRE_CLOSE_ENDED ||
+				    st.st_size == 100000);
+		}
 		/* The daemon lives. */
 		next = talker_open();
 		talker_submit(next, 1, 1 << 20);
@@ -58,6 +72,7 @@ static void every_allocation_of_a_conversation(void **state)
 		talker_free(next);
 		UNTIL(world.loop, ipc_client_count(ipc) == 0);
 		assert_int_equal(jobs_open(world.jobs), 0);
+		close(output);
 		(void)ipc_teardown(state);
 		(void)ipc_setup(state);
 	}

@@ -17,9 +17,10 @@ static void hello_says_who_and_how_much(void **state)
 	assert_int_equal(hello->major, WIRE_MAJOR);
 	assert_int_equal(hello->minor, WIRE_MINOR);
 	assert_string_equal(hello->server_version, "1.2.3");
-	assert_int_equal(hello->feature_count, 2);
+	assert_int_equal(hello->feature_count, 3);
 	assert_string_equal(hello->features[0], "redirects");
 	assert_string_equal(hello->features[1], "uploads");
+	assert_string_equal(hello->features[2], "fd-output");
 	assert_int_equal(strlen(hello->instance_id), 32);
 	assert_int_equal(strspn(hello->instance_id, "0123456789abcdef"), 32);
 	assert_int_equal(hello->max_client_frame_bytes, WIRE_CLIENT_FRAME_MAX);

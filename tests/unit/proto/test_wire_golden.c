@@ -189,9 +189,10 @@ static void every_kind_has_a_sample(void **state)
 	for (size_t i = 1; i <= WIRE_SERVER_UPLOAD_CREDIT; i++) {
 		assert_true(server_seen[i]);
 	}
-	/* The envelope has an id and the kinds, nothing else. */
+	/* The envelopes have an id, a client's a count of descriptors, and the kinds, nothing else.
+	 */
 	assert_int_equal(fetchd__v1__client_frame__descriptor.n_fields,
-			 1 + WIRE_CLIENT_UPLOAD_DATA);
+			 2 + WIRE_CLIENT_UPLOAD_DATA);
 	assert_int_equal(fetchd__v1__server_frame__descriptor.n_fields,
 			 1 + WIRE_SERVER_UPLOAD_CREDIT);
 }
