@@ -10,6 +10,7 @@
 #include "base/account.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/worker.h"
 #include "http/pool.h"
 #include "ipc/ipc.h"
 #include "job/job.h"
@@ -36,6 +37,7 @@ struct app {
 	struct http_env env;
 	struct pool *pool;
 	struct jobs *jobs;
+	struct workers *writers;
 	struct ipc *ipc;
 	struct loop_signal hangup, terminate, interrupt;
 	struct loop_timer drain_deadline;
@@ -51,7 +53,9 @@ static struct http_settings http_settings_of(const struct config *config)
 {
 	return (struct http_settings){
 		.stream_window = (uint32_t)config->http.stream_window,
+		.max_stream_window = (uint32_t)config->http.max_stream_window,
 		.connection_window = (uint32_t)config->http.connection_window,
+		.max_connection_window = (uint32_t)config->http.max_connection_window,
 		.max_frame_size = (uint32_t)config->http.max_frame_size,
 		.max_header_list = (uint32_t)config->http.max_header_list,
 		.max_headers = (uint32_t)config->http.max_headers,
@@ -61,6 +65,9 @@ static struct http_settings http_settings_of(const struct config *config)
 		.max_connections = (uint32_t)config->pool.max_connections,
 		.max_origins = (uint32_t)config->pool.max_origins,
 		.body_budget = config->memory.body_budget,
+		.body_budget_per_user = config->memory.body_budget_per_uid,
+		.max_streams_per_user = (uint32_t)config->pool.max_streams_per_uid,
+		.aging_ms = config->pool.aging_ms,
 		.connect_timeout_ms = config->pool.connect_timeout_ms,
 		.idle_timeout_ms = config->pool.idle_timeout_ms,
 		.backoff_ms = config->pool.backoff_ms,
@@ -91,6 +98,7 @@ static void account_limits_of(const struct config *config, uint64_t limits[ACCOU
 {
 	limits[ACCOUNT_PEERS] = config->ipc.max_clients_per_uid;
 	limits[ACCOUNT_JOBS] = config->ipc.max_jobs_per_uid;
+	limits[ACCOUNT_FDS] = config->ipc.max_fds_per_uid;
 }
 
 static void set_log_level(const struct app *app, const struct config *config)
@@ -339,6 +347,7 @@ static int build_http(struct app *app)
 	}
 	app->env.loop = app->loop;
 	app->env.metrics = &app->metrics;
+	app->env.accounts = app->accounts;
 	app->env.settings = http_settings_of(app->config);
 	app->pool = pool_new(&app->env);
 	return app->pool ? 0 : no_memory();
@@ -367,12 +376,19 @@ static int build(struct app *app)
 	if (!app->jobs) {
 		return no_memory();
 	}
+	rc = workers_new(app->loop, (unsigned)app->config->daemon.writer_threads, &app->writers);
+	if (rc < 0) {
+		log_error("cannot start %" PRIu64 " threads (daemon.writer_threads): %s",
+			  app->config->daemon.writer_threads, strerror(-rc));
+		return rc;
+	}
 	world = (struct ipc_world){
 		.loop = app->loop,
 		.env = &app->env,
 		.pool = app->pool,
 		.jobs = app->jobs,
 		.accounts = app->accounts,
+		.writers = app->writers,
 		.config = app->config,
 		.version = FETCHD_VERSION,
 	};
@@ -397,6 +413,7 @@ static void take_down(struct app *app)
 	loop_signal_stop(&app->terminate);
 	loop_signal_stop(&app->interrupt);
 	ipc_free(app->ipc);
+	workers_free(app->writers);
 	remove_socket(app);
 	jobs_free(app->jobs);
 	pool_free(app->pool);
@@ -451,7 +468,9 @@ int app_run(const struct options *options, struct config *config)
 	app->config = config;
 	set_log_level(app, config);
 	raise_descriptor_limit();
+	/* Errors of write() for who writes: a reader that is gone, a file larger than allowed. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);
 	rc = build(app);
 	if (rc == -EINVAL) {
 		status = APP_EXIT_CONFIG; /* nothing that another try would change */

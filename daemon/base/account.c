@@ -74,12 +74,18 @@ static struct account *add(struct accounts *accounts, uid_t uid)
 int account_charge(struct accounts *accounts, uid_t uid, enum account_slot slot, uint64_t amount,
 		   struct account_charge *ret_charge)
 {
-	struct account *account = find(accounts, uid);
-	uint64_t held = account ? account->held[slot] : 0;
+	uint64_t held = account_held(accounts, uid, slot);
 	uint64_t limit = accounts->limits[slot];
 	if (held > limit || amount > limit - held) {
 		return -EDQUOT;
 	}
+	return account_charge_over(accounts, uid, slot, amount, ret_charge);
+}
+
+int account_charge_over(struct accounts *accounts, uid_t uid, enum account_slot slot,
+			uint64_t amount, struct account_charge *ret_charge)
+{
+	struct account *account = find(accounts, uid);
 	if (!account) {
 		account = add(accounts, uid);
 		if (!account) {
@@ -92,6 +98,17 @@ int account_charge(struct accounts *accounts, uid_t uid, enum account_slot slot,
 	ret_charge->slot = slot;
 	ret_charge->amount = amount;
 	return 0;
+}
+
+void account_recharge(struct account_charge *charge, uint64_t amount)
+{
+	struct account *account = charge->account;
+	if (!account) {
+		return;
+	}
+	assert(account->held[charge->slot] >= charge->amount);
+	account->held[charge->slot] += amount - charge->amount;
+	charge->amount = amount;
 }
 
 void account_discharge(struct account_charge *charge)

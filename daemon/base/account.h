@@ -14,6 +14,10 @@
 enum account_slot {
 	ACCOUNT_PEERS,
 	ACCOUNT_JOBS,
+	ACCOUNT_FDS, /* passed descriptors */
+	/* Held to a share by the pool, which lets what is beyond it wait; so no limit here. */
+	ACCOUNT_STREAMS,
+	ACCOUNT_BUFFER, /* bytes of body that its streams and uploads may hold */
 	ACCOUNT_SLOTS
 };
 
@@ -38,6 +42,11 @@ struct account_charge {
  */
 int account_charge(struct accounts *accounts, uid_t uid, enum account_slot slot, uint64_t amount,
 		   struct account_charge *ret_charge);
+/* The same beyond any limit, for what is held to one elsewhere. 0, -ENOMEM. */
+int account_charge_over(struct accounts *accounts, uid_t uid, enum account_slot slot,
+			uint64_t amount, struct account_charge *ret_charge);
+/* From now on it is for so much, beyond any limit. Nothing, if nothing is charged. */
+void account_recharge(struct account_charge *charge, uint64_t amount);
 /* Gives it back. Idempotent. */
 void account_discharge(struct account_charge *charge);
 /* What the uid holds now; 0 for an unknown one. */

@@ -24,6 +24,7 @@ struct config {
 	struct {
 		enum log_level log_level;
 		uint64_t drain_timeout_ms;
+		uint64_t writer_threads;
 	} daemon;
 	struct {
 		char *servers;
@@ -38,16 +39,20 @@ struct config {
 		uint64_t max_connections;
 		uint64_t max_connections_per_origin;
 		uint64_t max_streams_per_connection;
+		uint64_t max_streams_per_uid;
 		uint64_t max_origins;
 		uint64_t connect_timeout_ms;
 		uint64_t idle_timeout_ms;
 		uint64_t backoff_ms;
 		uint64_t max_backoff_ms;
+		uint64_t aging_ms;
 		char *h2c_hosts;
 	} pool;
 	struct {
 		uint64_t stream_window;
+		uint64_t max_stream_window;
 		uint64_t connection_window;
+		uint64_t max_connection_window;
 		uint64_t max_frame_size;
 		uint64_t max_header_list;
 		uint64_t max_headers;
@@ -88,6 +93,7 @@ struct config {
 		uint64_t max_jobs;
 		uint64_t max_jobs_per_client;
 		uint64_t max_jobs_per_uid;
+		uint64_t max_fds_per_uid;
 		uint64_t hello_timeout_ms;
 		uint64_t frame_timeout_ms;
 		uint64_t output_buffer;
@@ -98,6 +104,7 @@ struct config {
 	} ipc;
 	struct {
 		uint64_t body_budget;
+		uint64_t body_budget_per_uid;
 	} memory;
 };
 

@@ -347,7 +347,9 @@ static const struct {
 	const char *limit_section, *limit_name;
 } orders[] = {
 	{"pool", "max_connections_per_origin", "pool", "max_connections"},
+	{"http", "stream_window", "http", "max_stream_window"},
 	{"http", "stream_window", "http", "connection_window"},
+	{"http", "connection_window", "http", "max_connection_window"},
 	{"http", "stream_window", "memory", "body_budget"},
 	{"pool", "backoff", "pool", "max_backoff"},
 	{"job", "backoff", "job", "max_backoff"},

@@ -31,6 +31,9 @@ static const struct config_key table[] = {
 	{DURATION(daemon, drain_timeout), .fallback = "30s", .min = 0, .max = HOUR,
 	 .doc = "How long jobs may go on after SIGTERM, which lets no new ones in. Those still "
 		"open then are closed with SHUTDOWN. A second SIGTERM ends the wait."},
+	{COUNT(daemon, writer_threads), .fallback = "2", .min = 1, .max = 16,
+	 .doc = "Threads that write bodies to the files that clients pass, because a disk may be "
+		"slow. A reload does not change it."},
 	/* ---- dns ---- */
 	{LIST(dns, servers), .fallback = "", .max = 1024, .max_items = 16,
 	 .check = config_check_address,
@@ -62,6 +65,10 @@ static const struct config_key table[] = {
 	{COUNT(pool, max_streams_per_connection), .fallback = "100", .min = 1, .max = 10000,
 	 .doc = "Streams at once on one connection at most. The server's own limit holds when it "
 		"is lower."},
+	{COUNT(pool, max_streams_per_uid), .fallback = "256", .min = 1, .max = 1000000,
+	 .zero_is_off = true,
+	 .doc = "Streams in flight of one user at most, at all origins together. At this number "
+		"the user's jobs wait, and those of others go past them. 0: no bound."},
 	{COUNT(pool, max_origins), .fallback = "4096", .min = 1, .max = 1000000,
 	 .doc = "Origins that are remembered at most, those with connections or waiting jobs "
 		"included. A job for one more is refused."},
@@ -76,19 +83,32 @@ static const struct config_key table[] = {
 		"that wait fail, and the next one tries again."},
 	{DURATION(pool, max_backoff), .fallback = "10s", .min = 1, .max = HOUR,
 	 .doc = "Where the doubling of pool.backoff ends."},
+	{DURATION(pool, aging), .fallback = "10s", .min = 100, .max = DAY, .zero_is_off = true,
+	 .doc = "A job that has waited for a stream so long goes before those of the same user "
+		"that come from then on with a priority one higher, after twice the time two "
+		"higher, and so on. 0: never."},
 	{LIST(pool, h2c_hosts), .fallback = "", .max = 16384, .check = config_check_host,
 	 .doc = "Hosts for which http:// URLs are allowed. They are spoken to in HTTP/2 without "
 		"TLS, with prior knowledge. Each is a host, for all of its ports, or host:port; an "
 		"IPv6 address has brackets when a port follows. Names must match exactly, and "
 		"international ones are written in their ASCII form. Empty: no http:// at all."},
 	/* ---- http ---- */
-	{SIZE(http, stream_window), .fallback = "512K", .min = 64 * KIB, .max = 16 * MIB,
-	 .doc = "HTTP/2 flow-control window of a stream: the most body bytes that are buffered for "
-		"one job. On a path with a long round trip it bounds the rate of one job. A reload "
-		"applies to new connections."},
+	{SIZE(http, stream_window), .fallback = "256K", .min = 64 * KIB, .max = 64 * MIB,
+	 .doc = "HTTP/2 flow-control window of a stream when it begins: the most body bytes that "
+		"are buffered for a job whose client takes nothing of them. A reload applies to "
+		"new connections, as with the next three."},
+	{SIZE(http, max_stream_window), .fallback = "64M", .min = 64 * KIB, .max = GIB,
+	 .doc = "How large the window of a stream may become. It doubles when as much as it holds "
+		"was taken by the client within two round trips, and while memory.body_budget has "
+		"room; it shrinks when the client is slower than the path or other jobs wait for "
+		"the budget. On a path with a long round trip it bounds the rate of one job. The "
+		"same as http.stream_window: it never changes."},
 	{SIZE(http, connection_window), .fallback = "16M", .min = MIB, .max = GIB,
-	 .doc = "HTTP/2 flow-control window of a connection, for all its streams together. A "
-		"reload applies to new connections."},
+	 .doc = "HTTP/2 flow-control window of a connection when it begins, for all its streams "
+		"together. It costs no memory: what arrives is given back at once."},
+	{SIZE(http, max_connection_window), .fallback = "128M", .min = MIB, .max = GIB,
+	 .doc = "How large the window of a connection may become. It doubles when as much as it "
+		"holds arrived within two round trips."},
 	{SIZE(http, max_frame_size), .fallback = "16K", .min = 16 * KIB, .max = MIB,
 	 .doc = "Largest HTTP/2 frame that servers may send. A reload applies to new connections."},
 	{SIZE(http, max_header_list), .fallback = "64K", .min = 4 * KIB, .max = 96 * KIB,
@@ -215,6 +235,10 @@ static const struct config_key table[] = {
 	 .doc = "Jobs of one client connection at most."},
 	{COUNT(ipc, max_jobs_per_uid), .fallback = "20000", .min = 1, .max = 10000000,
 	 .doc = "Jobs of one user at most, over all connections."},
+	{COUNT(ipc, max_fds_per_uid), .fallback = "1024", .min = 1, .max = 1000000,
+	 .doc = "File descriptors that clients of one user may have passed to the daemon at once: "
+		"one for each open job whose body goes to one. A job beyond that ends with "
+		"TOO_MANY_FDS. Every one counts against the daemon's own limit (LimitNOFILE)."},
 	{DURATION(ipc, hello_timeout), .fallback = "5s", .min = 100, .max = MINUTE,
 	 .doc = "How long a new client may take to say hello."},
 	{DURATION(ipc, frame_timeout), .fallback = "30s", .min = 100, .max = HOUR,
@@ -238,8 +262,15 @@ static const struct config_key table[] = {
 	/* ---- memory ---- */
 	{SIZE(memory, body_budget), .fallback = "256M", .min = MIB, .max = 64 * GIB,
 	 .doc = "Body bytes that may be buffered altogether. Each stream in flight counts with "
-		"http.stream_window, and each job whose request body comes in pieces with "
+		"its window, http.stream_window at first, and each job whose request body comes in "
+		"pieces with "
 		"ipc.upload_buffer beside it; at the budget, jobs wait."},
+	{SIZE(memory, body_budget_per_uid), .fallback = "128M", .min = MIB, .max = 64 * GIB,
+	 .zero_is_off = true,
+	 .doc = "What one user's jobs may take of memory.body_budget. At this share the user's "
+		"jobs wait, and those of others go past them; a user without a stream always gets "
+		"one, if there is budget. The default is half of the default budget, so that no "
+		"user alone uses it up. 0: no bound."},
 };
 
 #define TABLE_LENGTH (sizeof(table) / sizeof(table[0]))

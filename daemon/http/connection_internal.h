@@ -6,6 +6,7 @@
 #pragma once
 
 #include "http/connection.h"
+#include "http/window.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -32,7 +33,10 @@ struct stream {
 	uint64_t turn;                        /* the last in which it sent of its body */
 	uint32_t turn_used;                   /* how many bytes */
 	uint32_t id;
-	uint32_t window; /* what it may hold at most: its share of the memory budget */
+	struct window window;
+	uint64_t charge; /* what it may hold at most: and counts with in the memory budget */
+	uint32_t user;
+	struct account_charge stream_charge, window_charge; /* on its user's account */
 	struct bytes buffer;
 	uint64_t request_body_sent;
 	uint64_t upload_seen;      /* of the request's upload: what had come when last told of */
@@ -53,7 +57,8 @@ struct stream {
 	bool request_done;       /* END_STREAM sent */
 	bool head_done;
 	bool has_content_length;
-	bool end_begun;  /* a frame with END_STREAM has begun */
+	bool all_seen;  /* the peer's HEADERS that end the stream are here: nothing more can come */
+	bool end_begun; /* a frame with END_STREAM has begun */
 	bool end_stream; /* and was good */
 	bool reset_by_peer;
 	bool awaits_turn;
@@ -66,6 +71,12 @@ struct connection {
 	enum connection_state state;
 	uint64_t number;
 	struct http_settings settings; /* as they were when it was made */
+	struct window window;
+	uint64_t settings_us;     /* our SETTINGS: sent when, */
+	uint64_t settings_rtt_us; /* and acknowledged how fast; 0: not yet */
+	uint64_t rtt_us;          /* as the kernel sees it; 0: unknown */
+	uint64_t rtt_ms;          /* when it was asked, */
+	bool rtt_known;           /* if it was */
 	struct dial *dial;
 	struct dial_times times;
 	struct channel *channel;
@@ -173,10 +184,31 @@ void connection_request_continue(struct stream *stream);
 /* The final response has begun: a body that waited for a 100 is not sent any more. */
 void connection_request_answered(struct stream *stream);
 
+/* ---- connection_window.c ---- */
+
+/* With the SETTINGS: the connection's window is as they say. */
+void connection_window_begin(struct connection *connection);
+/* They are acknowledged. */
+void connection_window_acked(struct connection *connection);
+/* Gives back what arrived, and more if the window is to grow. nghttp2's error, 0: none. */
+int connection_window_arrived(struct connection *connection, size_t length);
+/* A new stream's, and its charge. */
+void stream_window_begin(struct stream *stream);
+/* Bytes were put into the stream's buffer. */
+void stream_window_arrived(struct stream *stream);
+/* A frame with padding was received, which counts but is nobody's to take. */
+void stream_window_padded(struct stream *stream);
+/* Bytes were taken out of it. */
+void stream_window_taken(struct stream *stream, size_t length);
+/* Nothing more can come: it is charged with what it holds. */
+void stream_window_end(struct stream *stream);
+
 /* ---- stream.c ---- */
 
 struct stream *stream_new(struct connection *connection, const struct request *request,
 			  const struct stream_callbacks *callbacks, void *ctx);
+/* Keeps bytes of the response's body. 0; -ENOBUFS: more than the window let through; -ENOMEM. */
+int stream_receive(struct stream *stream, const void *data, size_t length);
 /* Unlinks it from the connection, tells on_closed. */
 void stream_finish(struct stream *stream, const struct stream_end *end);
 /* Because the connection ends: CONNECTION_LOST or INACTIVE or what the connection says. */

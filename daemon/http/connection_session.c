@@ -253,7 +253,9 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 
 	switch (frame->hd.type) {
 	case NGHTTP2_SETTINGS:
-		if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) {
+		if (frame->hd.flags & NGHTTP2_FLAG_ACK) {
+			connection_window_acked(connection);
+		} else {
 			on_settings(connection);
 		}
 		return 0;
@@ -267,8 +269,14 @@ static int on_frame_recv(nghttp2_session *session, const nghttp2_frame *frame, v
 		return 0;
 	case NGHTTP2_HEADERS:
 		if (stream) {
+			stream->all_seen = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 			on_headers(connection, stream);
 			stream = find_stream(session, frame->hd.stream_id);
+		}
+		break;
+	case NGHTTP2_DATA:
+		if (stream && frame->data.padlen > 0) {
+			stream_window_padded(stream);
 		}
 		break;
 	case NGHTTP2_RST_STREAM:
@@ -295,7 +303,7 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 	int rc = 0;
 
 	(void)flags;
-	if (nghttp2_session_consume_connection(session, length) != 0) {
+	if (connection_window_arrived(connection, length) != 0) {
 		return NGHTTP2_ERR_CALLBACK_FAILURE; /* out of memory: the connection goes */
 	}
 	connection->env->metrics->payload_received += length;
@@ -303,10 +311,9 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 		return 0;
 	}
 	stream->counts.payload += length;
-	rc = bytes_append(&stream->buffer, data, length);
+	rc = stream_receive(stream, data, length);
 	if (rc < 0) {
-		/* The buffer holds a whole window: more than that is the peer's fault, which
-		 * nghttp2 has noticed too. */
+		/* More than a window is the peer's fault, which nghttp2 has noticed too. */
 		bool overdrawn = rc == -ENOBUFS;
 
 		stream->fault = overdrawn ? FAIL_H2_STREAM_ERROR : FAIL_NO_MEMORY;
@@ -316,7 +323,6 @@ static int on_data_chunk(nghttp2_session *session, uint8_t flags, int32_t id, co
 								       : NGHTTP2_INTERNAL_ERROR));
 		return 0;
 	}
-	connection->env->buffered_bytes += length;
 	if (stream->callbacks) {
 		stream->callbacks->on_body(stream->ctx);
 	}
@@ -414,6 +420,7 @@ static int submit_settings(struct connection *connection)
 	if (rc == 0) {
 		rc = nghttp2_session_set_local_window_size(connection->session, NGHTTP2_FLAG_NONE,
 							   0, (int32_t)settings->connection_window);
+		connection_window_begin(connection);
 	}
 	return rc == 0 ? 0 : -ENOMEM;
 }

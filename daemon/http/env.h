@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "base/account.h"
 #include "base/loop.h"
 #include "base/metrics.h"
 #include "http/flood.h"
@@ -18,8 +19,12 @@
 #define HTTP_READ_SIZE (64u * 1024)
 
 struct http_settings {
-	uint32_t stream_window; /* bytes of body a stream may hold before its reader takes them */
-	uint32_t connection_window; /* of a whole connection */
+	/* Bytes of body a stream may hold before its reader takes them: at first, and at most; no
+	 * more than at first if the second is less. */
+	uint32_t stream_window;
+	uint32_t max_stream_window;
+	uint32_t connection_window; /* of a whole connection, likewise */
+	uint32_t max_connection_window;
 	uint32_t max_frame_size;
 	uint32_t max_header_list; /* bytes, of one response's header section */
 	uint32_t max_headers;     /* fields of one response's header section */
@@ -28,7 +33,11 @@ struct http_settings {
 	uint32_t max_connections_per_origin;
 	uint32_t max_connections;
 	uint32_t max_origins;
-	uint64_t body_budget; /* bytes: streams in flight times stream_window, and uploads */
+	uint64_t body_budget; /* bytes: the windows of all streams in flight, and uploads */
+	uint64_t body_budget_per_user; /* of these; 0: no bound */
+	uint32_t max_streams_per_user; /* in flight; 0: no bound */
+	uint64_t aging_ms; /* a request that has waited so long counts as one of the next priority;
+			      0: never */
 	uint64_t connect_timeout_ms;
 	uint64_t
 		backoff_ms; /* pause after a second connection that served nothing; doubles up to */
@@ -48,11 +57,14 @@ struct http_env {
 	struct tls_context *tls;
 	struct metrics *metrics;
 	struct http_settings settings;
-	uint64_t connection_count;          /* connections so far: the newest one's number */
-	uint32_t streams;                   /* made and not yet freed: each may hold a window */
-	void (*on_stream_freed)(void *ctx); /* the pool's: a share of the budget is free */
+	uint64_t connection_count; /* connections so far: the newest one's number */
+	uint32_t streams;          /* made and not yet freed: each may hold a window */
+	struct accounts *accounts; /* NULL: nobody counts what a user holds */
+	/* The pool's: a part of the budget that the user held is free, of a stream or an upload
+	 * that is gone or a window that shrank. */
+	void (*on_stream_freed)(void *ctx, uint32_t user);
 	void *on_stream_freed_ctx;
-	uint64_t window_bytes;               /* of the windows of these streams together */
+	uint64_t window_bytes;               /* that these streams may hold, together */
 	uint64_t upload_bytes;               /* that uploads may hold, together */
 	uint64_t buffered_bytes;             /* in the buffers of all streams and uploads */
 	uint8_t read_buffer[HTTP_READ_SIZE]; /* shared: its content never outlives one read */

@@ -6,6 +6,8 @@
  */
 #include "http/origin.h"
 
+#include "http/pool_queue.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +24,7 @@ struct origin *origin_new(struct pool *pool, const char *name, const struct url 
 		return NULL;
 	}
 	origin->pool = pool;
+	origin->round = 1;
 	origin->name = strdup(name);
 	origin->host = strdup(url->host);
 	if (!origin->name || !origin->host) {
@@ -56,32 +59,6 @@ void origin_queue_dispatch(struct origin *origin)
 
 /* ---- waiters ---- */
 
-/* The first waiter of the highest priority; NULL if there is none. With `before`: only one of an
- * older generation. */
-static struct pool_waiter *first_waiter(const struct origin *origin, const uint32_t *before)
-{
-	for (unsigned i = 0; i < PRIORITIES; i++) {
-		struct pool_waiter *waiter = NULL;
-
-		DL_FOREACH (origin->waiters[i], waiter) {
-			if (!before || waiter->generation != *before) {
-				return waiter;
-			}
-		}
-	}
-	return NULL;
-}
-
-static void remove_waiter(struct pool_waiter *waiter)
-{
-	struct origin *origin = waiter->origin;
-
-	DL_DELETE(origin->waiters[waiter->priority], waiter);
-	assert(origin->waiting > 0);
-	origin->waiting--;
-	waiter->origin = NULL;
-}
-
 void origin_fail_waiters(struct origin *origin, const struct failure *failure)
 {
 	uint32_t generation = ++origin->generation;
@@ -89,8 +66,8 @@ void origin_fail_waiters(struct origin *origin, const struct failure *failure)
 	bool was_busy = origin->busy;
 
 	origin->busy = true;
-	while ((waiter = first_waiter(origin, &generation))) {
-		remove_waiter(waiter);
+	while ((waiter = pool_queue_older(origin, generation))) {
+		pool_queue_remove(waiter);
 		waiter->callbacks->on_failed(waiter->ctx, failure);
 	}
 	origin->busy = was_busy;
@@ -130,6 +107,15 @@ void origin_count(const struct origin *origin, struct origin_counts *ret_counts)
 	*ret_counts = counts;
 }
 
+/* A server that says good-bye to connections and keeps their streams open could otherwise have the
+ * whole pool. */
+bool origin_is_spent(const struct origin *origin, const struct origin_counts *counts)
+{
+	uint64_t most = origin->pool->env->settings.max_connections_per_origin;
+
+	return (uint64_t)counts->open + counts->draining >= most * ORIGIN_SPENT_FACTOR;
+}
+
 const struct pool_connection *origin_pause(const struct origin *origin,
 					   const struct origin_counts *counts)
 {
@@ -160,6 +146,7 @@ void origin_give_up_dials(struct origin *origin)
 void origin_free(struct origin *origin)
 {
 	assert(origin->waiting == 0);
+	pool_queue_forget(origin);
 	while (origin->connections) {
 		pool_connection_drop(origin->connections);
 	}
@@ -182,8 +169,9 @@ static void open_connection(struct origin *origin)
 	}
 }
 
-/* Somebody waits and no open connection has a slot: is another connection the answer? */
-static void consider_opening(struct origin *origin)
+/* The waiter's turn has come and no open connection has a slot: is another connection the answer?
+ */
+static void consider_opening(struct origin *origin, const struct pool_waiter *waiter)
 {
 	struct http_env *env = origin->pool->env;
 	struct origin_counts counts;
@@ -192,14 +180,15 @@ static void consider_opening(struct origin *origin)
 	if (counts.checking > 0) {
 		return; /* a PING's answer takes less than a handshake, if there is one */
 	}
-	if (counts.connecting > 0 || counts.open >= env->settings.max_connections_per_origin) {
+	if (counts.connecting > 0 || counts.open >= env->settings.max_connections_per_origin ||
+	    origin_is_spent(origin, &counts)) {
 		return;
 	}
 	if (origin_pause(origin, &counts)) {
 		return; /* its end dispatches */
 	}
 	if (!pool_take_room(origin->pool, origin)) {
-		pool_starve(origin->pool, origin, STARVED_OF_ROOM);
+		pool_starve(origin->pool, origin, STARVED_OF_ROOM, waiter->queue->user);
 		return;
 	}
 	open_connection(origin);
@@ -225,7 +214,7 @@ static struct pool_connection *least_loaded(const struct origin *origin)
  * somebody who would wait for the same, and dial it again, would go round in circles. */
 static bool is_awaited(const struct pool_connection *entry)
 {
-	return entry->origin->waiting > 0 && connection_slots(entry->connection) > 0;
+	return pool_queue_is_ready(entry->origin) && connection_slots(entry->connection) > 0;
 }
 
 /* Connections that nobody needs now are idle. */
@@ -258,6 +247,9 @@ static void note_full(struct origin *origin)
 	struct origin_counts counts;
 
 	origin_count(origin, &counts);
+	if (origin->waiting == 0 && (counts.streams == 0 || counts.slots > 0)) {
+		pool_queue_forget(origin);
+	}
 	if (origin->waiting == 0 || counts.open == 0 || counts.slots > 0) {
 		origin->full_since_ms = 0;
 	} else if (origin->full_since_ms == 0) {
@@ -271,23 +263,27 @@ static void dispatch(void *ctx)
 	struct pool_waiter *waiter = NULL;
 
 	origin->busy = true;
-	while ((waiter = first_waiter(origin, NULL))) {
+	while ((waiter = pool_queue_first(origin))) {
 		struct pool_connection *entry = least_loaded(origin);
 
 		if (entry && connection_check(entry->connection)) {
 			continue; /* it may be dead: it has no slots until that is known */
 		}
 		if (!entry) {
-			consider_opening(origin);
+			consider_opening(origin, waiter);
 			break;
 		}
 		if (!pool_take_budget(origin->pool, origin)) {
-			pool_starve(origin->pool, origin, STARVED_OF_BUDGET);
+			pool_starve(origin->pool, origin, STARVED_OF_BUDGET, waiter->queue->user);
 			break;
 		}
-		remove_waiter(waiter);
+		pool_queue_serve(waiter);
 		waiter->callbacks->on_ready(waiter->ctx, entry->connection);
+		if (origin->turn == STARVED_OF_BUDGET) {
+			pool_pass_turn(origin->pool, origin); /* a turn is one stream */
+		}
 	}
+	pool_queue_end_turns(origin);
 	note_idle(origin);
 	note_full(origin);
 	pool_end_turn(origin->pool, origin);

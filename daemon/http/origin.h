@@ -31,6 +31,9 @@ struct pool_connection {
 	char why[FAILURE_TEXT_MAX];
 };
 
+struct pool_queue;
+struct pool_user;
+
 /* What an origin's waiters may have to wait for in the pool. */
 enum starvation {
 	NOT_STARVED,
@@ -47,7 +50,9 @@ struct origin {
 	bool tls;
 	uint16_t port;
 	struct tls_tickets tickets;
-	struct pool_waiter *waiters[PRIORITIES];
+	struct pool_queue *unserved, *served; /* who waits, by user: has its turn in this round yet
+						 to come, or had it */
+	uint64_t round;                       /* from 1 */
 	uint32_t waiting;
 	uint32_t generation; /* grows when a dial fails: those who waited for it are of an older one
 			      */
@@ -65,7 +70,7 @@ struct origin {
 	enum starvation starved_last; /* what it was starved of, since when: over its turns */
 	uint64_t starved_since_ms;
 	enum starvation turn; /* it was fed: what is free of that is for it */
-	uint64_t ticket;      /* when it began to wait for the pool; 0: it does not */
+	uint64_t ticket;      /* its place among those that wait for the pool; 0: it does not */
 	bool busy;            /* its callbacks are on the stack */
 	UT_hash_handle hh;
 };
@@ -78,7 +83,9 @@ struct pool {
 	struct pool_connection *idle;        /* least recently used first */
 	uint32_t connection_count;           /* all states but FAILED */
 	bool turn_out[STARVATIONS];          /* somebody has a turn and has not taken it yet */
-	uint64_t tickets;
+	struct pool_user *users;             /* hash: who waits, and who has a ticket to remember */
+	uint32_t remembered;                 /* of these, those who have no queue */
+	uint64_t ticket;   /* of the origin that had its turn last, of all kinds of turns */
 	uint32_t evicting; /* of these, being closed to make room */
 };
 
@@ -103,9 +110,20 @@ struct origin_counts {
 	uint32_t slots;    /* what they take now */
 };
 void origin_count(const struct origin *origin, struct origin_counts *ret_counts);
+/* Has it so many connections, with those that take no more streams and have some left, that it gets
+ * no further one before one of these is gone? Their number may be so many times
+ * pool.max_connections_per_origin. */
+#define ORIGIN_SPENT_FACTOR 4u
+bool origin_is_spent(const struct origin *origin, const struct origin_counts *counts);
 /* The entry whose pause keeps the origin from dialing, or NULL. */
 const struct pool_connection *origin_pause(const struct origin *origin,
 					   const struct origin_counts *counts);
+
+/* Is what came free in the pool for this one? */
+static inline bool origin_has_turn(const struct origin *origin)
+{
+	return origin->turn != NOT_STARVED;
+}
 
 /* ---- pool_connection.c's side ---- */
 
@@ -125,13 +143,19 @@ void pool_connection_set_idle(struct pool_connection *entry, bool idle);
 bool pool_has_budget(const struct pool *pool);
 /* The same, and is it this origin's to take? */
 bool pool_take_budget(const struct pool *pool, const struct origin *origin);
-/* The origin's turn is over; what is left is for the next in line. */
+/* The origin has used its turn; what is left is for the next in line. */
+void pool_pass_turn(struct pool *pool, struct origin *origin);
+/* The same, and its dispatch is over. */
 void pool_end_turn(struct pool *pool, struct origin *origin);
 /* May the origin open a connection now? If the pool is full, closes the longest idle one; its place
  * is free when it is gone. Origins that have waited longer go first. */
 bool pool_take_room(struct pool *pool, const struct origin *origin);
-/* The origin waits for the pool; it is dispatched when that comes free, in turn. */
-void pool_starve(struct pool *pool, struct origin *origin, enum starvation starvation);
+/* The origin waits for the pool, for the sake of this user; it is dispatched when that comes free,
+ * in turn. */
+void pool_starve(struct pool *pool, struct origin *origin, enum starvation starvation,
+		 struct pool_user *user);
+/* Does any origin? */
+bool pool_has_starved(const struct pool *pool);
 /* Not any more: nobody waits there, or it got what it waited for. */
 void pool_unstarve(struct pool *pool, struct origin *origin);
 /* Something came free: the origin that has waited longest for it has its turn, if nobody else has.

@@ -6,6 +6,7 @@
 #include "http/pool.h"
 
 #include "http/origin.h"
+#include "http/pool_queue.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,8 +18,9 @@
 
 #define NAME_MAX_BYTES 300u /* scheme, 253 bytes of host, port */
 
-static void on_stream_freed(void *ctx)
+static void on_stream_freed(void *ctx, uint32_t user)
 {
+	pool_queue_feed(ctx, user);
 	pool_feed(ctx, STARVED_OF_BUDGET);
 }
 
@@ -28,6 +30,7 @@ struct pool *pool_new(struct http_env *env)
 
 	if (pool) {
 		pool->env = env;
+		pool->ticket = 1;
 		env->on_stream_freed = on_stream_freed;
 		env->on_stream_freed_ctx = pool;
 	}
@@ -52,6 +55,8 @@ void pool_free(struct pool *pool)
 		forget(pool, pool->origins);
 	}
 	assert(pool->connection_count == 0);
+	pool_queue_forget_users(pool);
+	assert(!pool->users);
 	pool->env->on_stream_freed = NULL;
 	free(pool);
 }
@@ -65,6 +70,7 @@ void pool_reconfigure(struct pool *pool)
 			origin_queue_dispatch(origin);
 		}
 	}
+	pool_queue_feed_all(pool);
 }
 
 static struct origin *find_origin(struct pool *pool, const char *name)
@@ -130,26 +136,7 @@ static int get_origin(struct pool *pool, const struct url *url, struct origin **
 	return 0;
 }
 
-/* New ones go to the end at once; only who comes back looks for its place, from the front, where it
- * most often is. */
-static void enqueue(struct origin *origin, struct pool_waiter *waiter)
-{
-	struct pool_waiter *first = origin->waiters[waiter->priority];
-	struct pool_waiter *other = NULL;
-
-	if (!first || first->prev->order <= waiter->order) {
-		DL_APPEND(origin->waiters[waiter->priority], waiter);
-		return;
-	}
-	DL_FOREACH (first, other) {
-		if (other->order > waiter->order) {
-			DL_PREPEND_ELEM(origin->waiters[waiter->priority], other, waiter);
-			return;
-		}
-	}
-}
-
-int pool_wait(struct pool *pool, struct pool_waiter *waiter, const struct url *url,
+int pool_wait(struct pool *pool, struct pool_waiter *waiter, const struct url *url, uint32_t user,
 	      enum priority priority, uint64_t order, const struct pool_waiter_callbacks *callbacks,
 	      void *ctx)
 {
@@ -160,17 +147,17 @@ int pool_wait(struct pool *pool, struct pool_waiter *waiter, const struct url *u
 	if (rc != 0) {
 		return rc;
 	}
-	waiter->origin = origin;
 	waiter->priority = priority;
 	waiter->generation = origin->generation;
 	waiter->callbacks = callbacks;
 	waiter->ctx = ctx;
 	waiter->order = order;
 	waiter->since_ms = loop_now_ms(pool->env->loop);
-	enqueue(origin, waiter);
-	origin->waiting++;
-	origin_queue_dispatch(origin);
-	return 0;
+	rc = pool_queue_add(origin, waiter, user);
+	if (rc == 0) {
+		origin_queue_dispatch(origin);
+	}
+	return rc;
 }
 
 void pool_waiter_cancel(struct pool_waiter *waiter)
@@ -180,12 +167,12 @@ void pool_waiter_cancel(struct pool_waiter *waiter)
 	if (!origin) {
 		return;
 	}
-	DL_DELETE(origin->waiters[waiter->priority], waiter);
-	waiter->origin = NULL;
-	origin->waiting--;
+	pool_queue_remove(waiter);
 	if (origin->waiting == 0) {
 		pool_unstarve(origin->pool, origin);
 		origin_give_up_dials(origin);
+	}
+	if (!pool_queue_is_ready(origin)) {
 		origin_queue_dispatch(origin); /* its connections may be idle now */
 	}
 }
@@ -257,7 +244,18 @@ bool pool_take_room(struct pool *pool, const struct origin *origin)
 	return false;
 }
 
-void pool_starve(struct pool *pool, struct origin *origin, enum starvation starvation)
+/* Tickets are drawn by users: the nth of each comes before all (n + 1)th. One that comes for the
+ * first time, or has not come for a while, begins at those whose turn it is. */
+static uint64_t draw_ticket(struct pool *pool, struct pool_user *user)
+{
+	if (user->ticket < pool->ticket) {
+		user->ticket = pool->ticket - 1;
+	}
+	return ++user->ticket;
+}
+
+void pool_starve(struct pool *pool, struct origin *origin, enum starvation starvation,
+		 struct pool_user *user)
 {
 	struct origin *other = NULL;
 
@@ -268,12 +266,12 @@ void pool_starve(struct pool *pool, struct origin *origin, enum starvation starv
 		DL_DELETE2(pool->starved[origin->starvation], origin, starved_prev, starved_next);
 	}
 	origin->starvation = starvation;
-	if (origin->ticket == 0 || origin->starved_last != starvation) {
+	if (origin->starved_since_ms == 0 || origin->starved_last != starvation) {
 		origin->starved_last = starvation;
 		origin->starved_since_ms = loop_now_ms(pool->env->loop);
 	}
 	if (origin->ticket == 0) {
-		origin->ticket = ++pool->tickets;
+		origin->ticket = draw_ticket(pool, user);
 	}
 	/* One that had its turn and could not use it goes back to its place; the others to the end.
 	 */
@@ -295,6 +293,13 @@ void pool_unstarve(struct pool *pool, struct origin *origin)
 		origin->starvation = NOT_STARVED;
 	}
 	origin->ticket = 0;
+	origin->starved_since_ms = 0;
+	pool_queue_forget_users(pool);
+}
+
+bool pool_has_starved(const struct pool *pool)
+{
+	return pool->starved[STARVED_OF_BUDGET] || pool->starved[STARVED_OF_ROOM];
 }
 
 void pool_feed(struct pool *pool, enum starvation starvation)
@@ -305,12 +310,15 @@ void pool_feed(struct pool *pool, enum starvation starvation)
 		DL_DELETE2(pool->starved[starvation], origin, starved_prev, starved_next);
 		origin->starvation = NOT_STARVED;
 		origin->turn = starvation;
+		if (origin->ticket > pool->ticket) {
+			pool->ticket = origin->ticket;
+		}
 		pool->turn_out[starvation] = true;
 		origin_queue_dispatch(origin);
 	}
 }
 
-void pool_end_turn(struct pool *pool, struct origin *origin)
+void pool_pass_turn(struct pool *pool, struct origin *origin)
 {
 	if (origin->turn != NOT_STARVED) {
 		pool->turn_out[origin->turn] = false;
@@ -326,4 +334,13 @@ void pool_end_turn(struct pool *pool, struct origin *origin)
 	    (pool->idle && pool->evicting == 0)) {
 		pool_feed(pool, STARVED_OF_ROOM);
 	}
+}
+
+void pool_end_turn(struct pool *pool, struct origin *origin)
+{
+	if (origin->starvation == NOT_STARVED) {
+		origin->starved_since_ms = 0;
+	}
+	pool_pass_turn(pool, origin);
+	pool_queue_forget_users(pool);
 }

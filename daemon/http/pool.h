@@ -2,10 +2,12 @@
 /*
  * The pool: all origins, the connections to them, and the requests that wait for a stream on one.
  *
- * A waiter gets a stream slot first in, first out within its priority, on the least-loaded
- * connection of its origin. The pool opens a connection when an origin has none, and further ones,
- * up to a ceiling, when the peer's stream limit is what its waiters wait for. When a connection
- * cannot be made, everybody who waits for it is told at once, and the next request dials afresh.
+ * Users that wait at an origin take turns, one stream each. Within a user, a waiter gets its stream
+ * first in, first out within its priority, and the longer it waits, the higher that counts. The
+ * stream is on the least-loaded connection of the origin. The pool opens a connection when an
+ * origin has none, and further ones, up to a ceiling, when the peer's stream limit is what its
+ * waiters wait for. When a connection cannot be made, everybody who waits for it is told at once,
+ * and the next request dials afresh.
  *
  * Each connection of the pool is in one state, with a time and a reason:
  *
@@ -61,13 +63,15 @@ struct pool_waiter_callbacks {
 /* Embedded in who waits; all zero is "not waiting". Private. */
 struct pool_waiter {
 	struct origin *origin;
+	struct pool_queue *queue; /* of its user there */
 	enum priority priority;
 	uint32_t generation;
 	uint64_t order;
 	uint64_t since_ms;
+	uint64_t aged_ms; /* its age counts from here */
 	const struct pool_waiter_callbacks *callbacks;
 	void *ctx;
-	struct pool_waiter *prev, *next; /* in origin::waiters[priority] */
+	struct pool_waiter *prev, *next; /* in queue::waiters[priority] */
 };
 
 /* NULL when out of memory. `env` must outlive the pool. */
@@ -77,11 +81,12 @@ void pool_free(struct pool *pool);
 /* After env->settings changed: counts for waiters and connections there are, too. */
 void pool_reconfigure(struct pool *pool);
 
-/* Waits for a stream to the URL's origin, behind those of the same priority with a lower `order`:
- * one who comes back to try again has its old place. 0; -ENOMEM; FAIL_CONNECTION_LIMIT (positive)
+/* Waits for a stream to the URL's origin, behind the user's others of the same priority with a
+ * lower `order`: one who comes back to try again has its old place. `user`: whoever shares are
+ * counted by; the stream's request must name the same. 0; -ENOMEM; FAIL_CONNECTION_LIMIT (positive)
  * when the table of origins is full of ones in use. Callbacks come later, never from inside the
  * call. */
-int pool_wait(struct pool *pool, struct pool_waiter *waiter, const struct url *url,
+int pool_wait(struct pool *pool, struct pool_waiter *waiter, const struct url *url, uint32_t user,
 	      enum priority priority, uint64_t order, const struct pool_waiter_callbacks *callbacks,
 	      void *ctx);
 /* Stops waiting; no callback follows. A dial that nobody waits for is given up. Idempotent. */
@@ -93,14 +98,14 @@ bool pool_waiter_active(const struct pool_waiter *waiter);
 void pool_drain_origin(struct pool *pool, const struct url *url, const char *why);
 
 /* Since when the waiter has waited for a connection because its origin has none that is open
- * (loop_now_ms()); 0: it has one, or nobody waits. */
+ * (loop_now_ms()); 0: it has one, or nobody waits, or what it waits for is its user's share. */
 uint64_t pool_waiter_connecting_since_ms(const struct pool_waiter *waiter);
 /* What the waiter waits for, if that is a connection: appends links to `failure` that say how far
  * the dial has come, or that there is a pause. For its own deadline. */
 void pool_waiter_describe(const struct pool_waiter *waiter, struct failure *failure);
-/* The one thing that it waits for: DNS, CONNECTING, STREAM_LIMIT, CONNECTION_LIMIT, MEMORY_BUDGET,
- * LIVENESS or ORIGIN_BACKOFF; since when, for this waiter. NOTHING if it does not wait, or if
- * there is a stream for it, which it gets at the end of this round. */
+/* The one thing that it waits for: USER_QUOTA, DNS, CONNECTING, STREAM_LIMIT, CONNECTION_LIMIT,
+ * MEMORY_BUDGET, LIVENESS or ORIGIN_BACKOFF; since when, for this waiter. NOTHING if it does not
+ * wait, or if there is a stream for it, which it gets at the end of this round. */
 void pool_waiter_wait(const struct pool_waiter *waiter, struct wait *ret_wait);
 
 struct pool_gauges {

@@ -4,6 +4,7 @@
  * Changes nothing.
  */
 #include "http/origin.h"
+#include "http/pool_queue.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -31,14 +32,32 @@ static const struct pool_connection *first_in(const struct origin *origin,
 	return NULL;
 }
 
+/* The end of its user's share that holds it back; SHARE_FREE: none. */
+static enum share_bound bound_of(const struct pool_waiter *waiter)
+{
+	const struct pool_user *user = waiter->queue->user;
+	const struct http_env *env = user->pool->env;
+	enum share_bound bound = share_bound(env, user->id, env->settings.stream_window);
+
+	if (bound == SHARE_FREE && waiter->queue->held) {
+		bound = user->bound; /* what is free is for one who has waited longer */
+	}
+	return bound;
+}
+
 uint64_t pool_waiter_connecting_since_ms(const struct pool_waiter *waiter)
 {
 	const struct origin *origin = waiter->origin;
+	struct origin_counts counts;
 
-	if (!origin || first_in(origin, CONNECTION_OPEN)) {
+	if (!origin || bound_of(waiter) != SHARE_FREE) {
 		return 0;
 	}
-	return later(waiter->since_ms, origin->open_until_ms);
+	origin_count(origin, &counts); /* without those that are used up */
+	if (counts.open > 0) {
+		return 0;
+	}
+	return later(later(waiter->since_ms, waiter->queue->fed_ms), origin->open_until_ms);
 }
 
 static void describe_pause(const struct pool_connection *pause, char *text, size_t size)
@@ -70,6 +89,28 @@ void pool_waiter_describe(const struct pool_waiter *waiter, struct failure *fail
 	if (entry && counts.open == 0) {
 		describe_pause(entry, text, sizeof(text));
 		(void)failure_append(failure, FAIL_CONNECTION_CLOSED, "%s", text);
+	}
+}
+
+static void wait_for_share(const struct pool_user *user, enum share_bound bound, struct wait *wait)
+{
+	const struct http_settings *settings = &user->pool->env->settings;
+
+	wait->reason = WAIT_USER_QUOTA;
+	wait->since_ms = later(wait->since_ms, user->full_since_ms);
+	if (bound == SHARE_OF_STREAMS) {
+		wait->limit = "pool.max_streams_per_uid";
+		wait->limit_value = settings->max_streams_per_user;
+		snprintf(wait->text, sizeof(wait->text),
+			 "pool.max_streams_per_uid: the user has %" PRIu32
+			 " streams in flight, at all origins together",
+			 settings->max_streams_per_user);
+	} else {
+		wait->limit = "memory.body_budget_per_uid";
+		wait->limit_value = settings->body_budget_per_user;
+		snprintf(wait->text, sizeof(wait->text),
+			 "memory.body_budget_per_uid: the user's streams in flight may hold all "
+			 "of it");
 	}
 }
 
@@ -140,6 +181,18 @@ static void wait_for_stream(const struct origin *origin, const struct origin_cou
 		 no_further(origin, counts));
 }
 
+/* Those it has take no more streams, and are as many as it may have until one of them ends. */
+static void wait_for_ends(const struct origin *origin, const struct origin_counts *counts,
+			  struct wait *wait)
+{
+	wait->reason = WAIT_STREAM_LIMIT;
+	wait->limit = "pool.max_connections_per_origin";
+	wait->limit_value = origin->pool->env->settings.max_connections_per_origin;
+	snprintf(wait->text, sizeof(wait->text),
+		 "the end of one of %" PRIu32 " connections that take no more streams",
+		 counts->draining);
+}
+
 static void wait_for_dial(const struct origin *origin, struct wait *wait)
 {
 	const struct pool_connection *entry = first_in(origin, CONNECTION_CONNECTING);
@@ -184,13 +237,17 @@ void pool_waiter_wait(const struct pool_waiter *waiter, struct wait *ret_wait)
 	const struct pool_connection *pause = NULL;
 	struct origin_counts counts;
 	struct wait wait = {.limit = ""};
+	enum share_bound bound = SHARE_FREE;
 
 	if (origin) {
+		bound = bound_of(waiter);
 		wait.since_ms = waiter->since_ms;
 		origin_count(origin, &counts);
 		pause = origin_pause(origin, &counts);
 		/* In the order in which the dispatch meets them. */
-		if (counts.slots > 0) {
+		if (bound != SHARE_FREE) {
+			wait_for_share(waiter->queue->user, bound, &wait);
+		} else if (counts.slots > 0) {
 			wait_for_budget(origin, &wait);
 		} else if (counts.checking > 0) {
 			wait_for_answer(origin, &wait);
@@ -200,6 +257,8 @@ void pool_waiter_wait(const struct pool_waiter *waiter, struct wait *ret_wait)
 			wait_for_dial(origin, &wait);
 		} else if (pause) {
 			wait_for_pause(pause, &wait);
+		} else if (origin_is_spent(origin, &counts)) {
+			wait_for_ends(origin, &counts, &wait);
 		} else if (origin->starvation == STARVED_OF_ROOM) {
 			wait_for_room(origin, &wait);
 		} else {

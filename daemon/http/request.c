@@ -109,6 +109,7 @@ int request_make(const struct request_spec *spec, const char *user_agent,
 	struct request request = {0};
 	int rc = 0;
 
+	request.user = spec->user;
 	header_list_init(&request.headers, REQUEST_HEADER_LIST_MAX, REQUEST_HEADERS_MAX);
 	rc = set_method(&request, spec->method, ret_failure);
 	if (rc == 0) {

@@ -23,6 +23,7 @@ struct request {
 	bool streamed;         /* the body comes later: there is no `body` then, and */
 	bool has_length;       /* it has this length, or nobody knows */
 	uint64_t length;
+	uint32_t user;         /* on whose account its streams count */
 	struct upload *upload; /* what it comes through: borrowed, set by who sends the request */
 };
 
@@ -38,6 +39,7 @@ struct request_spec {
 	bool streamed; /* has a body that comes later, and no other */
 	bool has_length;
 	uint64_t length;
+	uint32_t user;
 	unsigned urgency; /* for the priority field (RFC 9218, section 4.1), 1 to 7; 0: nothing is
 			     said */
 };

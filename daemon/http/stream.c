@@ -3,6 +3,7 @@
  * A stream's own side: what it holds, how it is let go, and what its end is called.
  */
 #include "http/connection_internal.h"
+#include "http/share.h"
 #include "http/upload.h"
 
 #include <assert.h>
@@ -20,22 +21,28 @@ struct stream *stream_new(struct connection *connection, const struct request *r
 	if (!stream) {
 		return NULL;
 	}
-	stream->connection = connection;
 	stream->env = connection->env;
+	stream->user = request->user;
+	if (share_charge(stream->env, stream->user, ACCOUNT_STREAMS, 1, &stream->stream_charge) <
+		    0 ||
+	    share_charge(stream->env, stream->user, ACCOUNT_BUFFER, 0, &stream->window_charge) <
+		    0) {
+		account_discharge(&stream->stream_charge);
+		free(stream);
+		return NULL;
+	}
+	stream->connection = connection;
 	stream->request = request;
 	stream->callbacks = callbacks;
 	stream->ctx = ctx;
-	/* nghttp2 holds the peer to the window, so the buffer cannot overflow; the ceiling is the
-	 * proof. */
-	bytes_init(&stream->buffer, connection->settings.stream_window);
+	bytes_init(&stream->buffer, SIZE_MAX); /* stream_receive() holds it to the charge */
 	header_list_init(&stream->fields, connection->settings.max_header_list,
 			 connection->settings.max_headers);
 	stream->sent_ms = loop_now_ms(connection->env->loop);
 	DL_APPEND(connection->streams, stream);
 	stream->env->streams++;
 	stream->upload_seen = request->upload ? request->upload->received : 0;
-	stream->window = connection->settings.stream_window;
-	stream->env->window_bytes += stream->window;
+	stream_window_begin(stream);
 	return stream;
 }
 
@@ -56,11 +63,15 @@ void stream_reset(struct stream *stream)
 	}
 	stream->connection = NULL;
 	DL_DELETE(connection->streams, stream);
+	stream_window_end(stream);
 	if (connection->session && stream->id) {
 		/* nghttp2 goes on to count the stream until the reset is sent; it must not find us
 		 * any more. */
 		(void)nghttp2_session_set_stream_user_data(connection->session, (int32_t)stream->id,
 							   NULL);
+		if (stream->all_seen && stream->request_done) {
+			return; /* over on both sides; nghttp2 is about to see that */
+		}
 		connection_require(connection,
 				   nghttp2_submit_rst_stream(connection->session, NGHTTP2_FLAG_NONE,
 							     (int32_t)stream->id, NGHTTP2_CANCEL));
@@ -80,11 +91,13 @@ void stream_free(struct stream *stream)
 	header_list_clear(&stream->fields);
 	assert(env->streams > 0);
 	env->streams--;
-	env->window_bytes -= stream->window;
+	env->window_bytes -= stream->charge;
+	account_discharge(&stream->window_charge);
+	account_discharge(&stream->stream_charge);
 	/* nghttp2's callback that led here still looks at the stream. */
 	loop_free_later(env->loop, stream);
 	if (env->on_stream_freed) {
-		env->on_stream_freed(env->on_stream_freed_ctx);
+		env->on_stream_freed(env->on_stream_freed_ctx, stream->user);
 	}
 }
 
@@ -102,12 +115,22 @@ void stream_consume(struct stream *stream, size_t length)
 {
 	bytes_skip(&stream->buffer, length);
 	stream->env->buffered_bytes -= length;
-	/* After END_STREAM nothing more can come and a WINDOW_UPDATE would be wasted. */
-	if (stream->connection && !stream->end_begun) {
-		connection_require(stream->connection,
-				   nghttp2_session_consume_stream(stream->connection->session,
-								  (int32_t)stream->id, length));
+	stream_window_taken(stream, length);
+}
+
+int stream_receive(struct stream *stream, const void *data, size_t length)
+{
+	int rc = -ENOBUFS;
+
+	/* The charge is all that the peer was ever allowed to have here. */
+	if (length <= stream->charge - bytes_length(&stream->buffer)) {
+		rc = bytes_append(&stream->buffer, data, length);
 	}
+	if (rc == 0) {
+		stream->env->buffered_bytes += length;
+		stream_window_arrived(stream);
+	}
+	return rc;
 }
 
 void stream_upload_more(struct stream *stream)
@@ -258,6 +281,7 @@ void stream_finish(struct stream *stream, const struct stream_end *end)
 	DL_DELETE(stream->connection->streams, stream);
 	stream->connection = NULL;
 	stream->callbacks = NULL;
+	stream_window_end(stream);
 	if (callbacks) {
 		callbacks->on_closed(stream->ctx, end);
 	}

@@ -4,15 +4,19 @@
  */
 #include "http/upload.h"
 
+#include "http/share.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
-struct upload *upload_new(struct http_env *env, size_t size, bool has_length, uint64_t length)
+struct upload *upload_new(struct http_env *env, uint32_t user, size_t size, bool has_length,
+			  uint64_t length)
 {
 	struct upload *upload = calloc(1, sizeof(*upload));
 
 	if (upload) {
 		upload->env = env;
+		upload->user = user;
 		upload->has_length = has_length;
 		upload->length = length;
 		bytes_init(&upload->held, size);
@@ -39,6 +43,12 @@ void upload_open(struct upload *upload)
 	upload->reserved =
 		upload->has_length && upload->length < size ? (size_t)upload->length : size;
 	upload->env->upload_bytes += upload->reserved;
+	/* Without memory for the account, which it has with its stream's charge, the user's share
+	 * counts without it. */
+	if (upload->reserved > 0) {
+		(void)share_charge(upload->env, upload->user, ACCOUNT_BUFFER, upload->reserved,
+				   &upload->charge);
+	}
 }
 
 /* Granted, and not yet forgotten: what has come of it and what has not. */
@@ -161,11 +171,12 @@ void upload_drop(struct upload *upload)
 	upload->given_up = !upload_is_whole(upload);
 	env->buffered_bytes -= bytes_length(&upload->held);
 	bytes_clear(&upload->held);
+	account_discharge(&upload->charge); /* of an empty one too */
 	if (upload->reserved > 0) {
 		env->upload_bytes -= upload->reserved;
 		upload->reserved = 0;
 		if (env->on_stream_freed) {
-			env->on_stream_freed(env->on_stream_freed_ctx);
+			env->on_stream_freed(env->on_stream_freed_ctx, upload->user);
 		}
 	}
 }

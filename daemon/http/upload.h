@@ -29,7 +29,9 @@ struct upload {
 	uint64_t received; /* that has come of it */
 	uint64_t granted;  /* that may come, all in all */
 	uint64_t length;   /* as it was announced, with has_length */
-	size_t reserved;   /* in http_env::upload_bytes */
+	size_t reserved;   /* in http_env::upload_bytes, and on the user's account */
+	uint32_t user;
+	struct account_charge charge;
 	bool has_length;
 	bool ended; /* by its last piece */
 	bool let_go;
@@ -46,8 +48,9 @@ enum upload_outcome {
 	UPLOAD_TOO_SHORT    /* it ended before the announced length */
 };
 
-/* An upload that holds at most `size` bytes at a time. NULL when out of memory. */
-struct upload *upload_new(struct http_env *env, size_t size, bool has_length, uint64_t length);
+/* An upload of the user's that holds at most `size` bytes at a time. NULL when out of memory. */
+struct upload *upload_new(struct http_env *env, uint32_t user, size_t size, bool has_length,
+			  uint64_t length);
 /* NULL is fine. */
 void upload_free(struct upload *upload);
 

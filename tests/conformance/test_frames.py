@@ -302,7 +302,7 @@ def test_13_larger_frames_than_we_allow_are_not_sent_to_us(client, serve):
 
     assert verdict(client.fetch(serve(script).url())) == ended(bytes(16_384))
     assert seen[MAX_FRAME_SIZE] == 16_384 and seen[2] == 0 and seen[9] == 1
-    assert seen[INITIAL_WINDOW_SIZE] == 512 * 1024 and seen[6] == 64 * 1024
+    assert seen[INITIAL_WINDOW_SIZE] == 256 * 1024 and seen[6] == 64 * 1024
 
 
 def test_18_settings_come_in_any_number_and_order(client, serve):

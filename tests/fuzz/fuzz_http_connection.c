@@ -25,7 +25,9 @@
 #define TRAPS_MAX 4u
 #define ROUNDS_MAX 100000u
 #define STREAM_WINDOW 65536u
+#define MAX_STREAM_WINDOW (8u * STREAM_WINDOW)
 #define CONNECTION_WINDOW (1u << 20)
+#define MAX_CONNECTION_WINDOW (4u * CONNECTION_WINDOW)
 #define INITIAL_WINDOW 65535u
 #define MAX_HEADERS 16u
 #define MAX_INFORMATIONAL 4u
@@ -279,7 +281,7 @@ static void on_body(void *ctx)
 
 	assert(!reader->deaf && reader->outcome.status && !reader->outcome.trailers);
 	assert(stream_buffered(reader->stream) > 0 &&
-	       stream_buffered(reader->stream) <= STREAM_WINDOW);
+	       stream_buffered(reader->stream) <= MAX_STREAM_WINDOW);
 	assert(counts->payload == reader->outcome.taken + stream_buffered(reader->stream));
 	assert(counts->payload < counts->wire_received);
 	if (world.options & SCRIPT_EAGER) {
@@ -449,7 +451,10 @@ static void make_world(void)
 	world.env.metrics = &world.metrics;
 	world.env.settings = (struct http_settings){
 		.stream_window = STREAM_WINDOW,
+		.max_stream_window = MAX_STREAM_WINDOW,
 		.connection_window = CONNECTION_WINDOW,
+		.max_connection_window = MAX_CONNECTION_WINDOW,
+		.body_budget = 4 * MAX_STREAM_WINDOW,
 		.max_frame_size = 16384,
 		.max_header_list = 4096,
 		.max_headers = MAX_HEADERS,
@@ -685,7 +690,7 @@ static void begin(uint8_t options)
 /* All comes to its end, and nothing is left. */
 static void end(void)
 {
-	uint64_t most = world.data_bytes + CONNECTION_WINDOW - INITIAL_WINDOW;
+	uint64_t most = world.data_bytes + MAX_CONNECTION_WINDOW - INITIAL_WINDOW;
 
 	settle();
 	if (world.options & SCRIPT_SILENT) {
@@ -703,13 +708,14 @@ static void end(void)
 
 		assert(reader->deaf);
 		if (reader->stream) {
-			assert(stream_buffered(reader->stream) <= STREAM_WINDOW);
+			assert(stream_buffered(reader->stream) <= MAX_STREAM_WINDOW);
 			let_go(reader);
 		}
 	}
 	loop_run_once(world.loop, false);
 	assert(network_connection_updates() <= most);
-	assert(network_stream_updates() <= world.data_bytes);
+	assert(network_stream_updates() <=
+	       world.data_bytes + world.count * (uint64_t)(MAX_STREAM_WINDOW - STREAM_WINDOW));
 	assert(!network_is_used() && virtual_loop_is_empty(world.loop));
 	assert(world.env.streams == 0 && world.env.buffered_bytes == 0 &&
 	       world.env.window_bytes == 0);

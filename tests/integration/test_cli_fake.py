@@ -591,3 +591,67 @@ def test_credit_for_an_upload_that_nobody_makes(tmp_path):
     with FakeDaemon(tmp_path, script) as fake:
         outcome = cli.run(fake, "get", URL)
     assert outcome.status == 4 and "upload" in outcome.err, outcome
+
+
+# -- outputs
+
+
+@pytest.mark.parametrize("features", [["uploads"], ["fd-output", "uploads"]])
+def test_an_output_file_is_written_by_who_can(tmp_path, features):
+    """By the daemon, if it says that it can; and its progress is what it has written."""
+    passes = "fd-output" in features
+
+    def script(fake):
+        frame = fake.expect("submit")
+        assert frame.submit.HasField("output") == passes and frame.fd_count == len(fake.fds) == passes
+        fake.send(frame.id, accepted=pb.Accepted(job=1))
+        fake.send(frame.id, head=pb.Head(status=200, content_length=6))
+        if passes:
+            file = fake.fds.pop()
+            os.write(file, b"body\r\n")
+            os.close(file)
+        else:
+            fake.send(frame.id, body=pb.Body(data=b"body\r\n"))
+        fake.close_job(frame.id, bytes=pb.ByteCounts(payload=6, delivered=6))
+
+    with FakeDaemon(tmp_path, script, features) as fake:
+        outcome = cli.run(fake, "get", "-v", "-o", tmp_path / "out", URL)
+    assert outcome.status == 0, outcome
+    assert (tmp_path / "out").read_bytes() == b"body\r\n"
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out"]
+
+
+@pytest.mark.parametrize("arguments", [["-i"], ["--json"]])
+def test_what_is_more_than_a_body_is_written_by_fetchctl(tmp_path, arguments):
+    def script(fake):
+        frame = fake.expect("submit")
+        assert not frame.submit.HasField("output") and not frame.fd_count and not fake.fds
+        fake.send(frame.id, accepted=pb.Accepted(job=1))
+        fake.send(frame.id, head=pb.Head(status=200))
+        fake.send(frame.id, body=pb.Body(data=b"body"))
+        fake.close_job(frame.id)
+
+    with FakeDaemon(tmp_path, script, ["fd-output"]) as fake:
+        outcome = cli.run(fake, "get", *arguments, "-o", tmp_path / "out", URL)
+    assert outcome.status == 0, outcome
+    assert (tmp_path / "out").read_bytes().endswith(b"body")
+
+
+def test_an_output_that_the_daemon_cannot_write(tmp_path):
+    """Looks as if fetchctl itself had failed to write it."""
+
+    def script(fake):
+        frame = fake.expect("submit")
+        os.write(fake.fds[0], b"some")
+        os.close(fake.fds.pop())
+        fake.send(frame.id, accepted=pb.Accepted(job=1))
+        fake.send(frame.id, head=pb.Head(status=200))
+        fake.close_job(
+            frame.id, "OUTPUT_FAILED", failures=[pb.Failure(code=code("OUTPUT_ERROR"), text="no space", sys_errno=28)]
+        )
+
+    with FakeDaemon(tmp_path, script, ["fd-output"]) as fake:
+        outcome = cli.run(fake, "get", "-o", tmp_path / "out", URL)
+    assert outcome.status == OUTPUT
+    assert outcome.err == f"fetchctl: {URL}: cannot write to {tmp_path / 'out'}: No space left on device\n"
+    assert not list(tmp_path.iterdir())

@@ -159,8 +159,8 @@ def test_stream_window_follows_the_client(client, serve):
     stats = client.stats()
     sent = connections[0].sent[1]
     assert client.received(number) == 100_000
-    assert sent <= 100_000 + (512 << 10), "http.stream_window"
-    assert stats.buffered_bytes <= 512 << 10
+    assert sent <= 100_000 + (256 << 10), "http.stream_window"
+    assert stats.buffered_bytes <= 256 << 10
     client.cancel(number)
     assert client.finish(number, refill=False).reason == "CANCELLED"
 

@@ -3,6 +3,8 @@
 
 #include "http/connection_internal.h"
 #include "http/origin.h"
+#include "http/pool_queue.h"
+#include "http/upload.h"
 #include "job/job_internal.h"
 #include "world.h"
 #include "wrap.h"
@@ -28,14 +30,35 @@ struct recount {
 
 /* ---- jobs ---- */
 
+/* What it holds and what was promised are charged, and its size is within the bounds. */
+static void check_window(const struct stream *stream, size_t buffered)
+{
+	const struct connection *connection = stream->connection;
+	const struct window *window = &stream->window;
+	int64_t promised = 0;
+
+	SIM_CHECK(window->size >= window->first && window->size <= window->most);
+	if (!connection) {
+		SIM_EQUAL(stream->charge, buffered);
+		return;
+	}
+	SIM_CHECK(stream->charge >= window->size);
+	promised = nghttp2_session_get_stream_local_window_size(connection->session,
+								(int32_t)stream->id);
+	promised += (int64_t)connection->settings.stream_window -
+		    (int64_t)nghttp2_session_get_local_settings(
+			    connection->session, NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE);
+	SIM_CHECK((int64_t)buffered + (promised > 0 ? promised : 0) <= (int64_t)stream->charge);
+}
+
 static void count_stream(const struct stream *stream, struct recount *recount)
 {
 	size_t buffered = stream_buffered(stream);
 
 	recount->streams++;
-	recount->window_bytes += stream->window;
+	recount->window_bytes += stream->charge;
 	recount->buffered_bytes += buffered;
-	SIM_CHECK(buffered <= stream->window);
+	check_window(stream, buffered);
 	recount->connection_streams += stream->connection != NULL;
 }
 
@@ -113,14 +136,28 @@ static void check_jobs(struct recount *recount, bool settled)
 	SIM_EQUAL(world.env->buffered_bytes, recount->buffered_bytes);
 }
 
+/* What the client's job holds of its user's shares. */
+static void count_share(const struct client *client, uint32_t streams[4], uint64_t bytes[4])
+{
+	const struct job *job = client->job;
+	unsigned i = client->uid < 4 ? client->uid : 0;
+
+	streams[i] += job->stream != NULL;
+	bytes[i] += job->stream ? job->stream->charge : 0;
+	bytes[i] += job->upload ? job->upload->reserved : 0;
+}
+
 static void check_clients(const struct recount *recount)
 {
 	uint32_t open = 0;
 	uint32_t of_uid[4] = {0};
+	uint32_t streams_of_uid[4] = {0};
+	uint64_t bytes_of_uid[4] = {0};
 
 	for (const struct client *client = world.clients; client; client = client->next) {
 		if (client->job) {
 			open++;
+			count_share(client, streams_of_uid, bytes_of_uid);
 			of_uid[client->uid < 4 ? client->uid : 0]++;
 			SIM_CHECK(!client->closed && !client->denied);
 			SIM_EQUAL(client->taken, client->job->delivered);
@@ -129,10 +166,13 @@ static void check_clients(const struct recount *recount)
 		}
 	}
 	SIM_EQUAL(open, recount->jobs);
-	for (uid_t uid = 1; uid < 4; uid++) {
-		SIM_EQUAL(account_held(world.accounts, uid, ACCOUNT_JOBS), of_uid[uid]);
+	for (unsigned i = 0; i < 4; i++) {
+		uid_t uid = i > 0 ? i : OWNER_UID;
+
+		SIM_EQUAL(account_held(world.accounts, uid, ACCOUNT_JOBS), of_uid[i]);
+		SIM_EQUAL(account_held(world.accounts, uid, ACCOUNT_STREAMS), streams_of_uid[i]);
+		SIM_EQUAL(account_held(world.accounts, uid, ACCOUNT_BUFFER), bytes_of_uid[i]);
 	}
-	SIM_EQUAL(account_held(world.accounts, OWNER_UID, ACCOUNT_JOBS), of_uid[0]);
 }
 
 /* ---- the pool ---- */
@@ -190,7 +230,8 @@ static void check_connection(const struct pool_connection *entry, struct recount
 	if (connection->state == CONNECTION_OPEN && pool_connection_is_used_up(entry)) {
 		SIM_CHECK(!entry->idle && connection->stream_count > 0);
 	} else if (connection->state == CONNECTION_OPEN) {
-		bool awaited = entry->origin->waiting > 0 && connection_slots(connection) > 0;
+		bool awaited =
+			pool_queue_is_ready(entry->origin) && connection_slots(connection) > 0;
 
 		SIM_EQUAL(entry->idle,
 			  connection->stream_count == 0 && !connection->checking && !awaited);
@@ -219,7 +260,7 @@ static void check_waiters(const struct origin *origin)
 	struct origin_counts counts;
 	bool under_way = false;
 
-	if (origin->waiting == 0) {
+	if (!pool_queue_is_ready(origin)) {
 		return;
 	}
 	origin_count(origin, &counts);
@@ -240,6 +281,59 @@ static void check_waiters(const struct origin *origin)
 	}
 }
 
+/* Users at their shares are in line for them, whoever is fed has somebody to feed. */
+static void check_users(bool settled)
+{
+	const struct pool_user *user = NULL;
+	uint32_t remembered = 0;
+
+	for (user = world.pool->users; user; user = user->hh.next) {
+		const struct pool_queue *queue = NULL;
+
+		remembered += user->queues == 0;
+		SIM_CHECK(!settled || !user->fed);
+		DL_FOREACH2(user->held, queue, held_next)
+		{
+			SIM_CHECK(queue->held && queue->user == user && queue->waiting > 0);
+		}
+		if (settled && user->held) {
+			SIM_CHECK(share_bound(world.env, user->id,
+					      world.env->settings.stream_window) != SHARE_FREE);
+		}
+	}
+	SIM_EQUAL(world.pool->remembered, remembered);
+	SIM_CHECK(!settled || remembered == 0 || pool_has_starved(world.pool));
+}
+
+static uint32_t check_queues(const struct origin *origin, const struct pool_queue *queues,
+			     bool served)
+{
+	const struct pool_queue *queue = NULL;
+	uint32_t waiting = 0;
+
+	DL_FOREACH (queues, queue) {
+		uint32_t own = 0;
+
+		SIM_EQUAL(queue->served == origin->round, served);
+		SIM_CHECK(queue->origin == origin);
+		for (unsigned i = 0; i < PRIORITIES; i++) {
+			const struct pool_waiter *waiter = NULL;
+
+			DL_FOREACH (queue->waiters[i], waiter) {
+				own++;
+				SIM_CHECK(waiter->origin == origin && waiter->queue == queue &&
+					  waiter->priority == (enum priority)i);
+				SIM_CHECK(!waiter->next ||
+					  (waiter->next->order > waiter->order &&
+					   waiter->next->aged_ms >= waiter->aged_ms));
+			}
+		}
+		SIM_EQUAL(queue->waiting, own);
+		waiting += own;
+	}
+	return waiting;
+}
+
 static void check_pool(struct recount *recount, bool settled)
 {
 	const struct pool *pool = world.pool;
@@ -257,22 +351,15 @@ static void check_pool(struct recount *recount, bool settled)
 		DL_FOREACH (origin->connections, entry) {
 			check_connection(entry, recount, settled);
 		}
-		for (unsigned i = 0; i < PRIORITIES; i++) {
-			const struct pool_waiter *waiter = NULL;
-
-			DL_FOREACH (origin->waiters[i], waiter) {
-				waiting++;
-				SIM_CHECK(waiter->origin == origin &&
-					  waiter->priority == (enum priority)i);
-				SIM_CHECK(!waiter->next || waiter->next->order > waiter->order);
-			}
-		}
+		waiting = check_queues(origin, origin->unserved, false) +
+			  check_queues(origin, origin->served, true);
 		SIM_EQUAL(origin->waiting, waiting);
 		recount->waiting += waiting;
 		if (settled) {
 			check_waiters(origin);
 		}
 	}
+	check_users(settled);
 	SIM_EQUAL(pool->connection_count, recount->connections);
 	SIM_EQUAL(pool->evicting, recount->evicting);
 	SIM_EQUAL(recount->connection_streams, 0); /* each is one of a job's */

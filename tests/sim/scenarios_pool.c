@@ -3,6 +3,7 @@
  * The pool: who goes first, how many connections there are, and what waiting for them means. The
  * numbers in the names are the lines of stream-semantics.md.
  */
+#include "job/job_internal.h"
 #include "world.h"
 
 #include <setjmp.h>
@@ -351,6 +352,172 @@ static void test_05_the_memory_budget_in_turns(void **state)
 	assert_int_equal(peer_of(b, 0)->requests, 1);
 }
 
+/* Users take turns: the single job of one is the next to go, however many another one has. */
+static void test_09_users_take_turns(void **state)
+{
+	struct sim_server *a = serve("a.test", "192.0.2.1");
+
+	(void)state;
+	world.env->settings.max_connections_per_origin = 1;
+	a->has_max_streams = true;
+	a->max_streams = 2;
+	for (unsigned i = 0; i < 500; i++) {
+		(void)fetch("https://a.test/many", .uid = 1, PRIORITY(URGENT),
+			    .first_byte_ms = 1000000);
+	}
+	at(100);
+	assert_int_equal(peer_of(a, 0)->requests, 2);
+	(void)fetch("https://a.test/single", .uid = 2, PRIORITY(LOW), .first_byte_ms = 1000000);
+	(void)fetch("https://a.test/other", .uid = 3, .first_byte_ms = 1000000);
+	at(200);
+	assert_int_equal(peer_of(a, 0)->requests, 2);
+	peer_answer(request_of(a, 0, 0), 0);
+	at(300);
+	assert_string_equal(request_of(a, 0, 2)->path, "/single");
+	/* Its second comes behind the others' turns. */
+	(void)fetch("https://a.test/second", .uid = 2, .first_byte_ms = 1000000);
+	for (unsigned i = 1; i < 5; i++) {
+		peer_answer(request_of(a, 0, i), 0);
+		at(300 + 100 * i);
+	}
+	assert_string_equal(request_of(a, 0, 3)->path, "/other");
+	assert_string_equal(request_of(a, 0, 4)->path, "/many");
+	assert_string_equal(request_of(a, 0, 5)->path, "/second");
+	assert_string_equal(request_of(a, 0, 6)->path, "/many");
+}
+
+/* A job that is not urgent does not wait behind a stream of those that are for ever. */
+static void test_05_age_counts_as_priority(void **state)
+{
+	struct sim_server *a = serve("a.test", "192.0.2.1");
+	unsigned low = 0;
+
+	(void)state;
+	world.env->settings.aging_ms = 1000;
+	world.env->settings.max_connections_per_origin = 1;
+	a->has_max_streams = true;
+	a->max_streams = 1;
+	(void)hold("https://a.test/urgent");
+	at(50);
+	(void)fetch("https://a.test/low", PRIORITY(LOW), .first_byte_ms = 1000000);
+	/* One more urgent one each 200 ms than is answered; low is worth urgent after 3 s. */
+	for (unsigned i = 0; i < 20; i++) {
+		(void)fetch("https://a.test/urgent", PRIORITY(URGENT), .first_byte_ms = 1000000);
+		at(100 + 200 * i);
+		(void)fetch("https://a.test/urgent", PRIORITY(URGENT), .first_byte_ms = 1000000);
+		peer_answer(request_of(a, 0, i), 0);
+		at(200 + 200 * i);
+		if (request_of(a, 0, i + 1)->path[1] == 'l') {
+			low = i + 1;
+		}
+	}
+	/* At 3050 ms there are 15 or 16 urgent ones in front of it, of which one goes each 200 ms:
+	 * it would be 31st, but it is not the last of 40 either. */
+	assert_int_equal(low, 0);
+	for (unsigned i = 20; i < 40 && !low; i++) {
+		(void)fetch("https://a.test/urgent", PRIORITY(URGENT), .first_byte_ms = 1000000);
+		peer_answer(request_of(a, 0, i), 0);
+		at(200 + 200 * i);
+		if (request_of(a, 0, i + 1)->path[1] == 'l') {
+			low = i + 1;
+		}
+	}
+	assert_in_range(low, 28, 34);
+}
+
+static void expect_quota(const struct client *client, const char *limit, uint64_t value)
+{
+	struct wait wait;
+
+	job_wait(client->job, &wait);
+	assert_int_equal(wait.reason, WAIT_USER_QUOTA);
+	assert_string_equal(wait.limit, limit);
+	assert_int_equal(wait.limit_value, value);
+}
+
+/* Who holds its share of the streams waits, and others go past. */
+static void test_09_a_share_of_the_streams(void **state)
+{
+	struct sim_server *a = serve("a.test", "192.0.2.1");
+	struct sim_server *b = serve("b.test", "192.0.2.2");
+	struct client *waiting[2];
+	struct client *other = NULL;
+
+	(void)state;
+	b->automatic = true;
+	world.env->settings.max_streams_per_user = 3;
+	for (unsigned i = 0; i < 3; i++) {
+		(void)fetch("https://a.test/mine", .uid = 1, .first_byte_ms = 1000000);
+	}
+	at(50);
+	waiting[0] = fetch("https://a.test/waiting", .uid = 1, .first_byte_ms = 1000000);
+	waiting[1] = fetch("https://b.test/waiting", .uid = 1, .first_byte_ms = 1000000);
+	other = fetch("https://b.test/other", .uid = 2);
+	expect_ended(other, 91, 0);
+	assert_int_equal(peer_of(a, 0)->requests, 3);
+	expect_quota(waiting[0], "pool.max_streams_per_uid", 3);
+	expect_quota(waiting[1], "pool.max_streams_per_uid", 3);
+	peer_answer(request_of(a, 0, 0), 0);
+	at(110);
+	assert_int_equal(peer_of(a, 0)->requests, 4);
+	expect_quota(waiting[1], "pool.max_streams_per_uid", 3);
+	peer_answer(request_of(a, 0, 1), 0);
+	at(200);
+	assert_int_equal(waiting[1]->reason, CLOSE_ENDED);
+}
+
+/* The time that a job waits for its user's share is no time of connecting. */
+static void test_09_a_share_is_no_matter_of_connecting(void **state)
+{
+	struct sim_server *a = serve("a.test", "192.0.2.1");
+	struct sim_server *b = serve("b.test", "192.0.2.2");
+	struct client *job = NULL;
+
+	(void)state;
+	world.env->settings.max_streams_per_user = 1;
+	(void)fetch("https://a.test/", .uid = 1, .first_byte_ms = 1000000);
+	at(50);
+	b->connect = SIM_NO_ANSWER;
+	job = fetch("https://b.test/", .uid = 1, .connect_ms = 500);
+	at(10000);
+	assert_int_equal(client_state(job), JOB_QUEUED);
+	assert_int_equal(b->attempts, 0);
+	peer_answer(request_of(a, 0, 0), 0);
+	at(10490);
+	assert_int_equal(client_state(job), JOB_QUEUED);
+	at(11100); /* it is looked at once in that time */
+	assert_int_equal(job->reason, CLOSE_CONNECT_FAILED);
+	assert_int_equal(failure_top(&job->failure), FAIL_TIMEOUT_CONNECT);
+}
+
+/* The same for memory: what one user's paused jobs hold is bounded, and others' have the rest. */
+static void test_09_a_share_of_the_memory(void **state)
+{
+	struct sim_server *a = serve("a.test", "192.0.2.1");
+	struct client *paused[5];
+	struct client *other = NULL;
+
+	(void)state;
+	a->automatic = true;
+	a->automatic_bytes = 1000000;
+	world.env->settings.body_budget = (uint64_t)5 * 65536;
+	world.env->settings.body_budget_per_user = (uint64_t)4 * 65536;
+	for (unsigned i = 0; i < 5; i++) {
+		paused[i] = fetch("https://a.test/", .uid = 1, .no_credit = true);
+	}
+	at(1000);
+	assert_int_equal(account_held(world.accounts, 1, ACCOUNT_BUFFER), 4 * 65536);
+	assert_int_equal(account_held(world.accounts, 1, ACCOUNT_STREAMS), 4);
+	expect_quota(paused[4], "memory.body_budget_per_uid", 4 * 65536);
+	other = fetch("https://a.test/", .uid = 2);
+	at(3000);
+	assert_int_equal(other->reason, CLOSE_ENDED);
+	assert_int_equal(other->taken, 1000000);
+	client_cancel(paused[0]);
+	at(3001);
+	assert_int_not_equal(client_state(paused[4]), JOB_QUEUED);
+}
+
 static void test_04_origins_at_their_ceiling(void **state)
 {
 	struct sim_server *a = serve("a.test", "192.0.2.1");
@@ -409,6 +576,11 @@ int main(void)
 		SCENARIO(test_05_the_memory_budget_in_turns),
 		SCENARIO(test_04_origins_at_their_ceiling),
 		SCENARIO(test_09_a_client_that_takes_nothing),
+		SCENARIO(test_09_users_take_turns),
+		SCENARIO(test_05_age_counts_as_priority),
+		SCENARIO(test_09_a_share_of_the_streams),
+		SCENARIO(test_09_a_share_is_no_matter_of_connecting),
+		SCENARIO(test_09_a_share_of_the_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,9 @@ static void choose_settings(void)
 	struct config *config = world.config;
 
 	settings->stream_window = windows[sim_below(5)];
+	settings->max_stream_window = one_in(3) ? 0 : settings->stream_window * between(1, 64);
 	settings->connection_window = one_in(3) ? 200000 : 65535;
+	settings->max_connection_window = one_in(2) ? 0 : 2000000;
 	settings->max_header_list = between(200, 2000);
 	settings->max_headers = between(3, 16);
 	settings->max_informational = between(0, 3);
@@ -47,6 +49,10 @@ static void choose_settings(void)
 	settings->max_origins = between(2, 8);
 	settings->body_budget =
 		one_in(3) ? 64u * 1024 * 1024 : (uint64_t)settings->stream_window * between(1, 12);
+	settings->body_budget_per_user =
+		one_in(2) ? 0 : (uint64_t)settings->stream_window * between(0, 6) + between(1, 99);
+	settings->max_streams_per_user = one_in(2) ? 0 : between(1, 8);
+	settings->aging_ms = one_in(3) ? 0 : between(1, 3000);
 	settings->connect_timeout_ms = between(100, 3000);
 	settings->idle_timeout_ms = between(50, 5000);
 	settings->backoff_ms = between(10, 500);

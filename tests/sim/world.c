@@ -66,6 +66,7 @@ void world_init(uint64_t seed)
 	free(world.config->pool.h2c_hosts);
 	world.config->pool.h2c_hosts = __real_strdup("plain.test");
 	world.accounts = accounts_new(limits);
+	world.env->accounts = world.accounts;
 	world.pool = pool_new(world.env);
 	world.jobs = jobs_new(world.loop, world.env, world.pool, world.accounts, world.config);
 	SIM_CHECK(world.config->pool.h2c_hosts && world.accounts && world.pool && world.jobs);

@@ -23,6 +23,7 @@ struct guest {
 	unsigned order; /* the how manyth to be ready, from 1 */
 	struct connection *connection;
 	struct failure failure;
+	uint32_t user;
 	uint64_t place;        /* 0: behind all who came before */
 	bool pass;             /* does not submit */
 	struct guest *again;   /* waits again from on_failed, with this one's waiter */
@@ -97,7 +98,8 @@ static inline int try_wait(struct guest *guest, const struct h2_origin *origin,
 		make_request(&guest->fetch.request, "GET", h2_url(origin, "/"));
 	}
 	guest->fetch.eager = true;
-	return pool_wait(pool, &guest->waiter, &guest->fetch.request.url, priority,
+	guest->fetch.request.user = guest->user;
+	return pool_wait(pool, &guest->waiter, &guest->fetch.request.url, guest->user, priority,
 			 guest->place ? guest->place : ++arrival, &callbacks, guest);
 }
 

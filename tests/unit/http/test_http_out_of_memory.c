@@ -140,7 +140,7 @@ static bool fetch_from(struct guest *guest, const struct h2_origin *origin, cons
 			  has_body ? "body" : NULL, has_body ? 4 : 0);
 	allocations_resume();
 	guest->fetch.eager = true;
-	result = pool_wait(pool, &guest->waiter, &guest->fetch.request.url, PRIORITY_NORMAL,
+	result = pool_wait(pool, &guest->waiter, &guest->fetch.request.url, 0, PRIORITY_NORMAL,
 			   ++arrival, &patient, guest);
 	if (result != 0) {
 		assert_int_equal(result, -ENOMEM);

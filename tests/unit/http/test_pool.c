@@ -240,6 +240,7 @@ static void waits_for_room(void **state)
 static void budget_bounds_the_streams(void **state)
 {
 	struct guest guests[5] = {{.ready = 0}};
+	struct h2_stream *stream = NULL;
 
 	(void)state;
 	world.env->settings.body_budget = 2 * world.env->settings.stream_window;
@@ -251,15 +252,25 @@ static void budget_bounds_the_streams(void **state)
 	assert_int_equal(ready_count, 2);
 	assert_int_equal(world.env->streams, 2);
 	assert_wait(&guests[2], WAIT_MEMORY_BUDGET, "memory.body_budget");
-	/* An end is not enough: what the stream holds counts until it is freed. */
-	answer(world.origin, 0, 0);
+	/* An end is not enough: what the stream holds counts until it is taken or freed. */
+	guests[0].fetch.eager = false;
+	stream = h2_stream(h2_connection(world.origin, 0), 0);
+	h2_head(stream, false, 200, NULL);
+	h2_body(stream, 1000, true);
 	UNTIL(world.loop, guests[0].fetch.closed);
 	rounds(world.loop, 5);
 	assert_int_equal(ready_count, 2);
-	fetch_free(&guests[0].fetch);
+	assert_int_equal(world.env->window_bytes, world.env->settings.stream_window + 1000);
+	fetch_take(&guests[0].fetch, 999);
+	rounds(world.loop, 5);
+	assert_int_equal(ready_count, 2);
+	fetch_take(&guests[0].fetch, 1);
 	UNTIL(world.loop, guests[2].fetch.sent);
 	assert_int_equal(ready_count, 3);
-	fetch_free(&guests[1].fetch);
+	/* It is for one that holds nothing. */
+	answer(world.origin, 0, 1);
+	UNTIL(world.loop, guests[3].fetch.sent);
+	assert_int_equal(ready_count, 4);
 	fetch_free(&guests[2].fetch);
 	UNTIL(world.loop, guests[4].fetch.sent);
 	for (unsigned i = 0; i < 5; i++) {

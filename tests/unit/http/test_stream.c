@@ -265,9 +265,10 @@ static void free_inside_every_callback(void **state)
 
 static unsigned told;
 
-static void count_freed(void *ctx)
+static void count_freed(void *ctx, uint32_t user)
 {
 	(void)ctx;
+	(void)user;
 	told++;
 }
 

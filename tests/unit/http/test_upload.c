@@ -24,7 +24,7 @@ static void fill_content(void)
 
 static struct upload *make_upload(size_t size)
 {
-	struct upload *upload = upload_new(world.env, size, false, 0);
+	struct upload *upload = upload_new(world.env, 0, size, false, 0);
 
 	assert_non_null(upload);
 	return upload;
@@ -32,7 +32,7 @@ static struct upload *make_upload(size_t size)
 
 static struct upload *make_upload_of(size_t size, uint64_t length)
 {
-	struct upload *upload = upload_new(world.env, size, true, length);
+	struct upload *upload = upload_new(world.env, 0, size, true, length);
 
 	assert_non_null(upload);
 	return upload;
@@ -160,6 +160,33 @@ static void what_does_not_fit_is_let_go(void **state)
 	upload_sent(upload, SIZE + 300);
 	assert_int_equal(world.env->upload_bytes, 0);
 	upload_free(upload);
+}
+
+/* What it may hold is its user's, from its beginning to its end. */
+static void counts_on_its_users_account(void **state)
+{
+	static const uint64_t limits[ACCOUNT_SLOTS] = {0};
+	static const uint64_t lengths[] = {0, 100, 1000 * SIZE};
+	static const uint64_t held[] = {0, 100, SIZE};
+
+	(void)state;
+	world.env->accounts = accounts_new(limits);
+	assert_non_null(world.env->accounts);
+	for (unsigned i = 0; i < 3; i++) {
+		struct upload *upload = upload_new(world.env, 7, SIZE, true, lengths[i]);
+
+		assert_non_null(upload);
+		assert_int_equal(account_held(world.env->accounts, 7, ACCOUNT_BUFFER), 0);
+		upload_open(upload);
+		upload_open(upload);
+		assert_int_equal(account_held(world.env->accounts, 7, ACCOUNT_BUFFER), held[i]);
+		upload_drop(upload);
+		upload_drop(upload);
+		assert_int_equal(account_held(world.env->accounts, 7, ACCOUNT_BUFFER), 0);
+		upload_free(upload);
+	}
+	accounts_free(world.env->accounts); /* asserts that no charge is left, of nothing either */
+	world.env->accounts = NULL;
 }
 
 static void the_length_is_held_to(void **state)
@@ -648,6 +675,7 @@ int main(void)
 		TEST(what_fits_is_kept),
 		TEST(what_does_not_fit_is_let_go),
 		TEST(the_length_is_held_to),
+		TEST(counts_on_its_users_account),
 		TEST(a_length_that_just_fits),
 		TEST(what_nobody_wants),
 		TEST(line_27_goes_as_it_comes),

@@ -58,7 +58,8 @@ struct client {
 
 static inline int job_setup(void **state)
 {
-	static const uint64_t limits[ACCOUNT_SLOTS] = {[ACCOUNT_PEERS] = 10, [ACCOUNT_JOBS] = 50};
+	static const uint64_t limits[ACCOUNT_SLOTS] = {
+		[ACCOUNT_PEERS] = 10, [ACCOUNT_JOBS] = 50, [ACCOUNT_FDS] = 20};
 
 	(void)state;
 	http_world_init(&world.http);
@@ -73,6 +74,7 @@ static inline int job_setup(void **state)
 	world.config->pool.h2c_hosts = strdup("127.0.0.1");
 	world.config->job.backoff_ms = 10;
 	world.accounts = accounts_new(limits);
+	world.http.env->accounts = world.accounts;
 	world.pool = pool_new(world.http.env);
 	world.jobs = jobs_new(world.loop, world.http.env, world.pool, world.accounts, world.config);
 	assert_true(world.accounts && world.pool && world.jobs);

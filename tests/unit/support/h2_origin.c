@@ -274,21 +274,24 @@ static void queue_out(struct h2_connection *connection, const void *data, size_t
 }
 
 /* What the session has to say, then to the socket as much as it takes. */
-static void push(struct h2_connection *connection)
+/* What the session has to say, up to a bound. True: there may be more. */
+static bool collect(struct h2_connection *connection)
 {
-	if (connection->fd < 0) {
-		return;
-	}
 	while (connection->session && !connection->held && connection->out_length < 256 * 1024) {
 		const uint8_t *data = NULL;
 		ssize_t length = nghttp2_session_mem_send(connection->session, &data);
 
 		assert_true(length >= 0);
 		if (length == 0) {
-			break;
+			return false;
 		}
 		queue_out(connection, data, (size_t)length);
 	}
+	return connection->session && !connection->held;
+}
+
+static void write_out(struct h2_connection *connection)
+{
 	while (connection->out_length > 0) {
 		ssize_t sent =
 			send(connection->fd, connection->out, connection->out_length, MSG_NOSIGNAL);
@@ -302,6 +305,21 @@ static void push(struct h2_connection *connection)
 		}
 		connection->out_length -= (size_t)sent;
 		memmove(connection->out, connection->out + sent, connection->out_length);
+	}
+}
+
+static void push(struct h2_connection *connection)
+{
+	bool more = true;
+
+	if (connection->fd < 0) {
+		return;
+	}
+	while (more) {
+		more = collect(connection);
+		write_out(connection);
+		/* The rest when the socket takes it. */
+		more = more && connection->out_length == 0 && !connection->eof;
 	}
 	update_events(connection);
 }
