@@ -156,11 +156,19 @@ static void priority_counts_within_a_user(void **state)
 	fini(guests, 5);
 }
 
-static void wait_a_ms(void)
+static void on_timer(void *ctx)
 {
-	uint64_t now = loop_now_ms(world.loop);
+	*(bool *)ctx = true;
+}
 
-	UNTIL(world.loop, loop_now_ms(world.loop) > now);
+/* The clock shows a time that is later by so much. */
+static void let_pass(uint64_t ms)
+{
+	struct loop_timer timer = {0};
+	bool over = false;
+
+	loop_timer_start(&timer, world.loop, ms, on_timer, &over);
+	UNTIL(world.loop, over);
 }
 
 /* The low one has waited for more than three levels when the urgent ones come, and who comes back
@@ -186,9 +194,7 @@ static void age_makes_urgent(void **state)
 				UNTIL(world.loop, guests[0].fetch.sent);
 			}
 			if (i == 2) {
-				for (unsigned k = 0; k < 5; k++) {
-					wait_a_ms();
-				}
+				let_pass(5);
 			}
 		}
 		finish(&guests[0]);
