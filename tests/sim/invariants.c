@@ -264,7 +264,8 @@ static void check_waiters(const struct origin *origin)
 		return;
 	}
 	origin_count(origin, &counts);
-	under_way = counts.connecting > 0 || counts.checking > 0 || origin_pause(origin, &counts);
+	under_way = counts.connecting > 0 || counts.checking > 0 || origin_pause(origin, &counts) ||
+		    origin_is_spent(origin, &counts);
 	DL_FOREACH (origin->connections, entry) {
 		const struct connection *connection = entry->connection;
 
