@@ -61,7 +61,9 @@ static const struct config_key table[] = {
 		"make place; when none is idle, jobs wait."},
 	{COUNT(pool, max_connections_per_origin), .fallback = "4", .min = 1, .max = 64,
 	 .doc = "Connections to one origin at most. Another one is opened only when those that "
-		"exist have no stream left."},
+		"exist have no stream left. Connections that take no more streams, but have some "
+		"left, do "
+		"not count; with them, an origin has at most four times as many."},
 	{COUNT(pool, max_streams_per_connection), .fallback = "100", .min = 1, .max = 10000,
 	 .doc = "Streams at once on one connection at most. The server's own limit holds when it "
 		"is lower."},
