@@ -209,8 +209,7 @@ static void on_ready(void *ctx, struct connection *connection)
 	note_connection(job, connection, attempt);
 	attempt->stream = stream_id(job->stream);
 	job->handed = true;
-	job->handed_ms = loop_now_ms(job->jobs->loop);
-	job->progress_ms = job->handed_ms;
+	job->progress_ms = loop_now_ms(job->jobs->loop);
 	deadline_count_sending(job);
 	job_set_state(job, JOB_SENT);
 	job_upload_begin(job);

@@ -87,7 +87,6 @@ struct job {
 	uint64_t hop_ms;          /* since when in this hop */
 	uint64_t sent_rate_ms;    /* the request's body: since when its rate is counted, */
 	uint64_t sent_rate_bytes; /* and what had gone by then */
-	uint64_t handed_ms;       /* to a connection, this time */
 	uint64_t progress_ms;     /* last byte on the stream */
 	uint64_t held_ms;         /* since when held */
 	uint64_t held_kind_ms;    /* and by just this */

@@ -350,7 +350,7 @@ static void first_byte_counts_from_the_last_of_the_upload(void **state)
 	spec.first_byte_timeout_ms = option(300);
 	submit(&client, &spec);
 	(void)h2_first(world.origin, 1);
-	handed_ms = client.job->handed_ms;
+	handed_ms = client.job->progress_ms;
 	let_pass(30);
 	h2_settings(h2_connection(world.origin, 0), &open, 1);
 	UNTIL(world.loop, h2_first(world.origin, 1)->ended);

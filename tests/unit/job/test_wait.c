@@ -80,7 +80,7 @@ static void the_response(void **state)
 	(void)h2_first(world.origin, 0);
 	wait = wait_of(&client);
 	assert_int_equal(wait.reason, WAIT_RESPONSE);
-	assert_true(wait.since_ms >= client.job->handed_ms);
+	assert_true(wait.since_ms >= client.job->progress_ms);
 	assert_int_equal(wait.until_ms, wait.since_ms + 600000);
 	/* An interim response is none. */
 	h2_interim(h2_first(world.origin, 0), 103);
